@@ -1,0 +1,125 @@
+"""`host-setup/artifacts.yaml` as frozen data: every third-party part, its version, and how each source delivers it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubelab_helpers import resources
+from kubelab_helpers.errors import BlockedError, InvalidInputError
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One part. `recipe` holds the entry as written, with {version}, {arch} and {name} put in."""
+
+    name: str
+    kind: str
+    version: str
+    recipe: dict[str, Any] = field(repr=False)
+
+    @property
+    def dependencies(self) -> tuple[str, ...]:
+        """The artifacts that this one is composed from."""
+        layers = self.recipe.get("layers", {})
+        base = (layers["base"],) if "base" in layers else ()
+        return (*base, *layers.get("files", {}).values())
+
+    @property
+    def image_name(self) -> str:
+        """Repository and tag of an image, such as `pause:3.10.2`."""
+        return f"{self.recipe['repository']}:{self.recipe.get('tag', self.version)}"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All parts by name."""
+
+    artifacts: dict[str, Artifact]
+
+    def get(self, name: str) -> Artifact:
+        """Return one part; InvalidInputError names the nearest when there is none of that name."""
+        if name not in self.artifacts:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self.artifacts, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(self.artifacts)}"
+            raise InvalidInputError(f"there is no artifact {name}", next_step=hint)
+        return self.artifacts[name]
+
+    def key(self, name: str) -> str:
+        """Return a hash of everything that decides an artifact's content: its recipe, its pinned inputs, its parts.
+
+        It holds no path of this checkout, so that two checkouts share one cache.
+        """
+        artifact = self.get(name)
+        digest = hashlib.sha256(json.dumps(artifact.recipe, sort_keys=True).encode())
+        for content in _pinned_inputs(artifact):
+            digest.update(hashlib.sha256(content).digest())
+        for dependency in artifact.dependencies:
+            digest.update(self.key(dependency).encode())
+        return digest.hexdigest()[:24]
+
+
+def architecture() -> str:
+    """Return this machine's architecture in Go's words; BlockedError where kubelab has no parts for it."""
+    machine = platform.machine()
+    if machine not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise BlockedError(f"kubelab has no parts for {machine}", next_step=f"use a machine of {known}")
+    return ARCHITECTURES[machine]
+
+
+def load_catalog(path: Path | None = None) -> Catalog:
+    """Read and validate the catalogue; InvalidInputError says where it is wrong."""
+    import jsonschema
+
+    source = path or resources.path("host-setup/artifacts.yaml")
+    data = yaml.safe_load(source.read_text())
+    schema = json.loads(resources.path("host-setup/artifacts.schema.json").read_text())
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(data))
+    if error is not None:
+        raise InvalidInputError(
+            f"{source.name}: {error.json_path}: {error.message}", next_step="mend that entry; the schema is beside it"
+        )
+    artifacts = {name: _artifact(name, entry, data["versions"]) for name, entry in data["artifacts"].items()}
+    catalog = Catalog(artifacts)
+    for artifact in artifacts.values():
+        for dependency in artifact.dependencies:
+            catalog.get(dependency)
+    return catalog
+
+
+def _artifact(name: str, entry: dict[str, Any], versions: dict[str, str]) -> Artifact:
+    version = versions.get(entry["version"], entry["version"])
+    # {member} stays: it is put in for each file of a directory.
+    words = {"version": version, "arch": architecture(), "name": name, "member": "{member}"}
+    recipe: dict[str, Any] = _substitute({**entry, "version": version}, words)
+    return Artifact(name, recipe["kind"], version, recipe)
+
+
+def _substitute(value: Any, words: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _substitute(each, words) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_substitute(each, words) for each in value]
+    return value.format(**words) if isinstance(value, str) else value
+
+
+def _pinned_inputs(artifact: Artifact) -> list[bytes]:
+    modules = artifact.recipe.get("modules", {})
+    files = []
+    if "module" in modules:
+        folder = resources.path(f"host-setup/modules/{modules['module']}")
+        files = [folder / "go.mod", folder / "go.sum"]
+    if "source" in modules:
+        files = [resources.path(modules["source"])]
+    return [file.read_bytes() for file in files]

@@ -1,0 +1,105 @@
+"""The container engine that carries container nodes, the registry and image builds: found, installed, started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kubelab_helpers.errors import BlockedError, KubelabError
+from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.runner import LocalRunner
+from kubelab_helpers.result import Outcome
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+START_TIMEOUT_SECONDS = 60.0
+DAEMON_LOG = Path("/var/log/kubelab-dockerd.log")
+
+
+def client() -> DockerClient:
+    """Return a client of the running engine; BlockedError if none answers."""
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        found = docker.from_env(timeout=120)
+        found.ping()
+    except DockerException as error:
+        raise BlockedError(
+            f"no container engine answers: {error}", next_step="run `kubelab up` (or `make up`), which starts it"
+        ) from error
+    return found
+
+
+def is_running() -> bool:
+    """Return whether an engine answers."""
+    try:
+        client().close()
+    except BlockedError:
+        return False
+    return True
+
+
+def ensure_running() -> Outcome:
+    """Install Docker from the distribution if it is missing and start it; BlockedError without the rights for that."""
+    if is_running():
+        return Outcome.UNCHANGED
+    if os.geteuid() != 0:
+        raise BlockedError(
+            "no container engine answers, and only root can install or start one",
+            next_step="start Docker, or run the same command as root",
+        )
+    if shutil.which("dockerd") is None:
+        _install()
+    if Path("/run/systemd/system").is_dir():
+        LocalRunner().check(Command(("systemctl", "enable", "--now", "docker")))
+    else:
+        _start_directly()
+    _wait_until_running()
+    return Outcome.CHANGED
+
+
+def _install() -> None:
+    if shutil.which("apt-get") is None:
+        raise BlockedError("Docker is not installed", next_step="install it from your distribution, then repeat")
+    environment = (("DEBIAN_FRONTEND", "noninteractive"),)
+    runner = LocalRunner()
+    runner.check(Command(("apt-get", "update"), env=environment))
+    packages = ("docker.io", "iptables", "ca-certificates")
+    install = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
+    runner.check(Command(install, env=environment, timeout_seconds=900))
+
+
+def _start_directly() -> None:
+    """Start the daemon where no systemd is PID 1; it outlives this process."""
+    # A daemon that was killed leaves its pid file, and a new one refuses to start while some process has that number.
+    for stale in (Path("/var/run/docker.pid"), Path("/var/run/docker/containerd/containerd.pid")):
+        if stale.is_file() and not _is_program(stale.read_text().strip(), ("dockerd", "containerd")):
+            stale.unlink()
+    with DAEMON_LOG.open("ab") as log:
+        subprocess.Popen(
+            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+        )
+
+
+def _is_program(pid: str, names: tuple[str, ...]) -> bool:
+    try:
+        return Path(f"/proc/{int(pid)}/comm").read_text().strip() in names
+    except (OSError, ValueError):
+        return False
+
+
+def _wait_until_running() -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while not is_running():
+        if time.monotonic() > deadline:
+            tail = DAEMON_LOG.read_text().splitlines()[-5:] if DAEMON_LOG.exists() else []
+            raise KubelabError(
+                "Docker did not start within 60 s\n" + "\n".join(tail), next_step=f"read {DAEMON_LOG} or journalctl -u docker"
+            )
+        time.sleep(0.3)

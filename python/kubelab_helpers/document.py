@@ -1,0 +1,168 @@
+"""YAML documents that remember their lines, and what is wrong with them by a JSON Schema."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from kubelab_helpers.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+Keys = tuple[str | int, ...]
+"""The way to a value from the document's top: keys and list positions."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """One YAML mapping: where it came from, its values, and the line (from 1) on which each key stands."""
+
+    name: str
+    values: Mapping[str, Any]
+    lines: Mapping[Keys, int]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: where, by key and if known by file and line, and what."""
+
+    keys: Keys
+    message: str
+    name: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.name}:{self.line}: " if self.line else f"{self.name}: " if self.name else ""
+        return f"{place}{format_keys(self.keys)}: {self.message}"
+
+
+def format_keys(keys: Keys) -> str:
+    """Return `pythons[0].version` for ("pythons", 0, "version")."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return text.removeprefix(".") or "the document"
+
+
+def read_document(file: Path) -> Document:
+    """Read one YAML file whose top is a mapping; empty is an empty mapping.
+
+    Raises InvalidInputError, with file and line, for a syntax error, a key that stands twice, and another top.
+    """
+    try:
+        node = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) if node else {}
+    except OSError as error:
+        raise InvalidInputError(
+            f"{file} cannot be read: {error.strerror}", next_step="Name a readable file."
+        ) from error
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InvalidInputError(f"{file}{line}: {error.problem}", next_step="Mend the YAML there.") from error
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise InvalidInputError(f"{file}:1: a mapping is wanted at the top, not a {type(values).__name__}")
+    lines = dict(_walk_lines(node, (), file)) if node else {}
+    return Document(name=str(file), values=values, lines=lines)
+
+
+def _walk_lines(node: yaml.Node, keys: Keys, file: Path) -> Iterator[tuple[Keys, int]]:
+    """Return the line of every key and list entry below `node`."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in seen:
+                message = f"{file}:{line}: {format_keys((*keys, key))} stands twice"
+                raise InvalidInputError(message, next_step="Keep one of the two.")
+            seen.add(key)
+            yield (*keys, key), line
+            yield from _walk_lines(value_node, (*keys, key), file)
+    elif isinstance(node, yaml.SequenceNode):
+        for position, item in enumerate(node.value):
+            yield (*keys, position), item.start_mark.line + 1
+            yield from _walk_lines(item, (*keys, position), file)
+
+
+def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `override` over it as Helm merges: maps key by key, lists and scalars whole."""
+    merged = dict(base)
+    for key, value in override.items():
+        before = merged.get(key)
+        both_maps = isinstance(before, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(before, value) if both_maps else value  # type: ignore[arg-type]  # both are Mappings
+    return merged
+
+
+def find_problems(
+    values: Mapping[str, Any], schema: Mapping[str, Any], documents: Sequence[Document]
+) -> list[Problem]:
+    """Return what `schema` has against `values`, each placed in the last of `documents` that says it."""
+    import jsonschema
+
+    validator = jsonschema.Draft7Validator(schema)
+    errors = sorted(
+        validator.iter_errors(values), key=lambda error: [str(key) for key in error.absolute_path]
+    )
+    return [problem for error in errors for problem in _explain(error, documents)]
+
+
+def _explain(error: ValidationError, documents: Sequence[Document]) -> Iterator[Problem]:
+    """Return an error in our words; a value is shown only where it cannot be a secret."""
+    keys: Keys = tuple(error.absolute_path)
+    # jsonschema's types allow for errors without schema or instance; a validator's errors have both.
+    schema: Any = error.schema
+    instance: Any = error.instance
+    if error.validator == "additionalProperties" and error.validator_value is False:
+        known = schema.get("properties", {})
+        for key in instance:
+            if key not in known:
+                yield _place((*keys, key), f"unknown key{suggest(key, known)}", documents)
+        return
+    yield _place(keys, _describe(error), documents)
+
+
+def _describe(error: ValidationError) -> str:
+    """Return what a value should have been."""
+    wanted: Any = error.validator_value
+    instance: Any = error.instance
+    match error.validator:
+        case "type":
+            names = [wanted] if isinstance(wanted, str) else wanted
+            return f"{' or '.join(names)} is wanted, not {_name_type(instance)}"
+        case "enum":
+            near = suggest(str(instance), [str(choice) for choice in wanted])
+            return f"{instance!r} is none of {', '.join(map(str, wanted))}{near}"
+        case "required":
+            missing = [key for key in wanted if key not in instance]
+            return f"{', '.join(missing)} is missing"
+        case "pattern":
+            return f"does not match {wanted}"
+        case "minimum" | "maximum":
+            return f"{instance} is out of range: the {error.validator} is {wanted}"
+    return f"does not fit its {error.validator} ({wanted})"
+
+
+def _name_type(value: object) -> str:
+    names = {bool: "boolean", dict: "object", float: "number", int: "integer", list: "array", str: "string"}
+    return names.get(type(value), "null" if value is None else type(value).__name__)
+
+
+def suggest(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    """Return `; did you mean X?` for the nearest of the known names, or nothing."""
+    folded = {str(candidate).casefold(): candidate for candidate in known}
+    near = difflib.get_close_matches(str(name).casefold(), folded, n=1)
+    return f"; did you mean {folded[near[0]]}?" if near else ""
+
+
+def _place(keys: Keys, message: str, documents: Sequence[Document]) -> Problem:
+    """Return the problem with the file and line of its key, or of the nearest key above it."""
+    for end in range(len(keys), 0, -1):
+        for document in reversed(documents):
+            if line := document.lines.get(keys[:end]):
+                return Problem(keys, message, document.name, line)
+    return Problem(keys, message, documents[-1].name if documents else "")

@@ -1,0 +1,70 @@
+"""A command as data: an argv, what it reads, and what of it must never be shown."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kubelab_helpers.errors import KubelabError
+
+
+@dataclass(frozen=True)
+class Command:
+    """One program call. Secrets travel on `stdin` only; `secrets` lists texts to blank out of its output."""
+
+    argv: tuple[str, ...]
+    stdin: bytes | None = field(default=None, repr=False)
+    stdin_path: Path | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    timeout_seconds: float = 600.0
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str | None = None
+
+    def __str__(self) -> str:
+        """The command as one would type it."""
+        return shlex.join(self.argv)
+
+    def redact(self, text: str) -> str:
+        """Return `text` without this command's secrets."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***") if secret else text
+        return text
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a command ended: its exit status and what it wrote."""
+
+    command: Command
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output as text."""
+        return self.stdout.decode(errors="replace")
+
+    @property
+    def error_text(self) -> str:
+        """Standard error as text, without secrets."""
+        return self.command.redact(self.stderr.decode(errors="replace"))
+
+
+class CommandError(KubelabError):
+    """A command ended with a status other than 0."""
+
+    def __init__(self, completed: Completed, where: str) -> None:
+        tail = "\n".join((completed.error_text or completed.command.redact(completed.text)).strip().splitlines()[-15:])
+        shown = completed.command.redact(str(completed.command))
+        super().__init__(f"on {where}, `{shown}` ended with status {completed.status}\n{tail}".rstrip(), repeat=shown)
+        self.completed = completed
+
+
+class CommandTimeoutError(KubelabError):
+    """A command did not end within its deadline."""
+
+    def __init__(self, command: Command, where: str) -> None:
+        shown = command.redact(str(command))
+        super().__init__(f"on {where}, `{shown}` did not end within {command.timeout_seconds:g} s", repeat=shown)

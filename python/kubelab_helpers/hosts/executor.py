@@ -1,0 +1,80 @@
+"""Acting: the only writer. It applies a plan change by change and writes each to the host's journal first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from kubelab_helpers.errors import KubelabError, PartlyDoneError
+from kubelab_helpers.hosts import journal
+from kubelab_helpers.hosts.facts import HostState, probe_host, probe_state
+from kubelab_helpers.hosts.plan import Plan, PlannedChange, Step, desire, plan
+from kubelab_helpers.hosts.runner import Runner
+from kubelab_helpers.hosts.spec import NodeSpec
+from kubelab_helpers.result import Reporter
+
+
+def read_plan(runner: Runner, steps: Sequence[Step], spec: NodeSpec) -> tuple[Plan, HostState]:
+    """Read the host and decide: the changes still missing there, and the state they were decided from."""
+    desired = desire(steps, probe_host(runner), spec)
+    state = probe_state(runner, (name for each in desired for name in each.change.watched))
+    return plan(spec.name, desired, state), state
+
+
+def apply_plan(runner: Runner, decided: Plan, state: HostState, reporter: Reporter, task: str) -> int:
+    """Apply a plan and return how many changes were made.
+
+    PartlyDoneError names the change that failed; what came before it is done and recorded, so that the same call goes on.
+    """
+    closing: list[dict[str, Any]] = []
+    for count, planned in enumerate(decided.changes):
+        reporter.advance(task, count, planned.change.summary)
+        _record_intent(runner, planned, state, closing)
+        try:
+            for command in planned.change.operations():
+                runner.check(command)
+        except KubelabError as error:
+            raise PartlyDoneError(
+                f"{decided.host}: step {planned.step}: {planned.change.summary} failed\n{error.what}",
+                repeat=error.repeat,
+                next_step="mend the cause and run the same command again: it goes on from this change",
+            ) from error
+        closing = [journal.done(planned)]
+    if closing:
+        runner.check(journal.append(closing))
+    return len(decided.changes)
+
+
+def converge(runner: Runner, steps: Sequence[Step], spec: NodeSpec, reporter: Reporter, task: str) -> int:
+    """Read, decide, act, and read again: after it the plan must be empty. Returns how many changes were made."""
+    decided, state = read_plan(runner, steps, spec)
+    reporter.start(task, total=len(decided.changes))
+    made = apply_plan(runner, decided, state, reporter, task)
+    if made:
+        _verify(runner, steps, spec)
+    return made
+
+
+def _verify(runner: Runner, steps: Sequence[Step], spec: NodeSpec) -> None:
+    left, _ = read_plan(runner, steps, spec)
+    if left.changes:
+        names = ", ".join(each.change.id for each in left.changes)
+        raise KubelabError(
+            f"{left.host}: applied, but not so afterwards: {names}",
+            next_step="something else on the host undoes these; find it, then run the same command again",
+        )
+
+
+def _record_intent(
+    runner: Runner, planned: PlannedChange, state: HostState, closing: list[dict[str, Any]]
+) -> None:
+    """Write the last change's end and this one's beginning in one go: one round trip a change, not two."""
+    path = planned.change.replaces
+    found = state.files.get(path) if path else None
+    if path and found:
+        name = hashlib.sha256(path.encode()).hexdigest()[:16] + "-" + found.sha256[:16]
+        entry = journal.intent(planned, found.sha256, f"{journal.BACKUPS}/{name}")
+        runner.check(journal.append([*closing, entry], back_up=path, backup_name=name))
+    else:
+        runner.check(journal.append([*closing, journal.intent(planned, None, None)]))

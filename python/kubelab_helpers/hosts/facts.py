@@ -1,0 +1,173 @@
+"""What a host is (HostFacts) and how the things kubelab looks after stand on it (HostState): frozen, read in one go each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from kubelab_helpers import resources
+from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.runner import Runner
+
+CAP_SYS_RESOURCE = 24
+"""Bit in a capability set, capabilities(7)."""
+
+PROBE_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """One host as its probe saw it. Sizes in KiB as /proc gives them."""
+
+    os_id: str
+    os_version: str
+    codename: str
+    machine: str
+    kernel: str
+    hostname: str
+    init: str
+    uid: int
+    cpus: int
+    memory_kib: int
+    disk_free_kib: int
+    disk_size_kib: int
+    cgroup: int
+    can_lower_oom_score: bool
+    modules_loadable: bool
+    swaps: tuple[str, ...]
+    filesystems: frozenset[str]
+    effects: frozenset[str]
+    writable: frozenset[str]
+    nameservers: tuple[str, ...]
+    upstream_nameservers: tuple[str, ...]
+    hosts_entries: frozenset[str]
+    addresses: tuple[tuple[str, str], ...]
+    mtus: dict[str, int]
+    programs: frozenset[str]
+
+    @property
+    def resolver_loops(self) -> bool:
+        """Whether a pod given this resolver would ask itself (coredns issue 2087)."""
+        return any(ip_address(server.split("%")[0]).is_loopback for server in self.nameservers)
+
+    def device_of(self, address: str) -> str | None:
+        """The network device that carries an address."""
+        return next((device for device, found in self.addresses if found == address), None)
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file's SHA-256 (or `directory`), its octal mode and its numeric owner `uid:gid`."""
+
+    sha256: str
+    mode: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class HostState:
+    """The watched things of a host, and the ids of changes that were begun and never ended."""
+
+    files: dict[str, FileState] = field(default_factory=dict)
+    units: dict[str, tuple[str, str]] = field(default_factory=dict)
+    sysctls: dict[str, str] = field(default_factory=dict)
+    stamps: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+    unfinished: frozenset[str] = frozenset()
+
+
+def probe_host(runner: Runner) -> HostFacts:
+    """Read a host's facts in one round trip; nothing is written there."""
+    return parse_facts(runner.check(_probe("host")).text)
+
+
+def probe_state(runner: Runner, watched: Iterable[str]) -> HostState:
+    """Read how the watched things (`file:/path`, `unit:name`, `sysctl:key`, `stamp:name`, `images:`) stand, in one round trip."""
+    return parse_state(runner.check(_probe("state", *sorted(set(watched)))).text)
+
+
+def parse_facts(text: str) -> HostFacts:
+    """Return the facts of one probe's output."""
+    seen: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition("\t")
+        seen.setdefault(key, []).append(value)
+
+    def one(key: str) -> str:
+        return seen.get(key, [""])[0]
+
+    def many(key: str) -> tuple[str, ...]:
+        return tuple(seen.get(key, ()))
+
+    devices = (value.partition(" ") for value in many("address"))
+    return HostFacts(
+        os_id=one("os.id"),
+        os_version=one("os.version"),
+        codename=one("os.codename"),
+        machine=one("machine"),
+        kernel=one("kernel"),
+        hostname=one("hostname"),
+        init=one("init"),
+        uid=int(one("uid")),
+        cpus=int(one("cpus")),
+        memory_kib=int(one("memory_kib")),
+        disk_free_kib=int(one("disk_free_kib")),
+        disk_size_kib=int(one("disk_size_kib")),
+        cgroup=int(one("cgroup")),
+        can_lower_oom_score=bool(int(one("capability_bounding"), 16) >> CAP_SYS_RESOURCE & 1),
+        modules_loadable=one("modules") == "loadable",
+        swaps=many("swap"),
+        filesystems=frozenset(many("filesystem")),
+        effects=frozenset(many("effect")),
+        writable=frozenset(many("writable")),
+        nameservers=many("nameserver"),
+        upstream_nameservers=many("upstream_nameserver"),
+        hosts_entries=frozenset(many("hosts_entry")),
+        addresses=tuple((device, address) for device, _, address in devices),
+        mtus={device: int(mtu) for device, _, mtu in (value.partition(" ") for value in many("mtu"))},
+        programs=frozenset(many("program")),
+    )
+
+
+def parse_state(text: str) -> HostState:
+    """Return the state of one probe's output."""
+    state = HostState()
+    journal: list[str] = []
+    for line in text.splitlines():
+        kind, name, first, second = (line.split("\t") + ["", "", ""])[:4]
+        match kind:
+            case "file":
+                mode, _, owner = second.partition(" ")
+                state.files[name] = FileState(first, mode, owner)
+            case "unit":
+                state.units[name] = (first, second)
+            case "sysctl":
+                state.sysctls[name] = first
+            case "stamp":
+                state.stamps[name] = first
+            case "image":
+                state.images[name] = first
+            case "journal":
+                journal.append(name)
+    return HostState(
+        state.files, state.units, state.sysctls, state.stamps, state.images, unfinished_changes(journal)
+    )
+
+
+def unfinished_changes(lines: Iterable[str]) -> frozenset[str]:
+    """Return the ids of changes whose last journal line is an intent. A line cut off by a crash is passed over."""
+    last: dict[str, str] = {}
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            last[entry["change"]] = entry["event"]
+        except (ValueError, KeyError, TypeError):
+            continue
+    return frozenset(change for change, event in last.items() if event == "intent")
+
+
+def _probe(name: str, *arguments: str) -> Command:
+    script = resources.path(f"host-setup/probe/{name}.sh").read_text()
+    return Command(("sh", "-c", script, name, *arguments), timeout_seconds=PROBE_TIMEOUT_SECONDS)

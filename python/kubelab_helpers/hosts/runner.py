@@ -1,0 +1,103 @@
+"""Who carries a command to a host: this machine itself, or a container node through its engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Protocol
+
+from kubelab_helpers.errors import KubelabError
+from kubelab_helpers.hosts.command import Command, CommandError, CommandTimeoutError, Completed
+
+# The rename makes the file appear whole or not at all. A bind-mounted file (a container's /etc/hosts) cannot be
+# replaced by rename (EBUSY), so it alone is rewritten in place.
+WRITE_FILE = """set -eu
+mkdir -p -- "$(dirname -- "$1")"
+partial="$(dirname -- "$1")/.$(basename -- "$1").kubelab-partial"
+cat > "$partial"
+chmod "$2" "$partial"
+chown "$3" "$partial"
+mv -f -- "$partial" "$1" 2>/dev/null || { cat "$partial" > "$1"; rm -f "$partial"; }
+"""
+
+
+class Runner(Protocol):
+    """One host's hands."""
+
+    name: str
+
+    def run(self, command: Command) -> Completed:
+        """Run a command to its end, whatever its status; CommandTimeoutError past its deadline."""
+
+    def check(self, command: Command) -> Completed:
+        """Run a command and require status 0, else CommandError."""
+
+
+class LocalRunner:
+    """Runs on this machine, with the caller's environment plus `command.env`."""
+
+    def __init__(self, name: str = "localhost") -> None:
+        self.name = name
+
+    def run(self, command: Command) -> Completed:
+        """Run a command to its end."""
+        return _run_process(command, command, self.name)
+
+    def check(self, command: Command) -> Completed:
+        """Run a command and require status 0."""
+        return _require_success(self.run(command), self.name)
+
+
+class ContainerRunner:
+    """Runs in a container node with `docker exec`, which carries stdin and the exit status faithfully."""
+
+    def __init__(self, container: str) -> None:
+        self.name = container
+
+    def run(self, command: Command) -> Completed:
+        """Run a command to its end."""
+        flags = [f"--env={key}={value}" for key, value in command.env]
+        flags += [f"--workdir={command.cwd}"] if command.cwd else []
+        argv = ("docker", "exec", "--interactive", *flags, self.name, *command.argv)
+        outer = Command(argv, command.stdin, command.stdin_path, command.secrets, command.timeout_seconds)
+        return _run_process(outer, command, self.name)
+
+    def check(self, command: Command) -> Completed:
+        """Run a command and require status 0."""
+        return _require_success(self.run(command), self.name)
+
+
+def upload(local: Path, remote: str, mode: int) -> Command:
+    """Return the command that puts a local file at an absolute path, through any runner."""
+    argv = ("sh", "-c", WRITE_FILE, "write-file", remote, f"{mode:o}", "0:0")
+    return Command(argv, stdin_path=local)
+
+
+def _run_process(actual: Command, asked: Command, where: str) -> Completed:
+    source = actual.stdin_path.open("rb") if actual.stdin_path else None
+    try:
+        process = subprocess.run(
+            actual.argv,
+            input=None if source else actual.stdin or b"",
+            stdin=source,
+            capture_output=True,
+            timeout=actual.timeout_seconds,
+            env={**os.environ, **dict(actual.env)},
+            cwd=actual.cwd,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandTimeoutError(asked, where) from error
+    except FileNotFoundError as error:
+        raise KubelabError(f"on {where} there is no program {actual.argv[0]}", repeat=str(asked)) from error
+    finally:
+        if source:
+            source.close()
+    return Completed(asked, process.returncode, process.stdout, process.stderr)
+
+
+def _require_success(completed: Completed, where: str) -> Completed:
+    if completed.status != 0:
+        raise CommandError(completed, where)
+    return completed

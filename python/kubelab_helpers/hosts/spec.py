@@ -1,0 +1,64 @@
+"""What a host is to become: everything that the Steps need to know, settled before any of them runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from kubelab_helpers.hosts.distribution import Distribution
+
+Role = Literal["control-plane", "worker"]
+
+
+@dataclass(frozen=True)
+class LocalProgram:
+    """An executable in the artifact cache and its SHA-256."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LocalImage:
+    """An OCI archive in the artifact cache: the reference and the manifest digest inside it."""
+
+    reference: str
+    digest: str
+    archive: Path
+
+
+@dataclass(frozen=True)
+class RegistryMirror:
+    """What a registry's name in image references stands for on the nodes: its server's URL."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node of a cluster. Addresses are IPv4 texts; `endpoint` is the control plane's DNS name and port."""
+
+    cluster: str
+    name: str
+    role: Role
+    address: str
+    control_plane_address: str
+    endpoint: str
+    kubernetes_version: str
+    pod_cidr: str
+    service_cidr: str
+    image_prefix: str
+    upstream_nameservers: tuple[str, ...] = ()
+    certificate_sans: tuple[str, ...] = ()
+    mirrors: tuple[RegistryMirror, ...] = ()
+    programs: dict[str, LocalProgram] = field(default_factory=dict)
+    images: tuple[LocalImage, ...] = ()
+    pause_image: str = ""
+    distributions: dict[str, Distribution] = field(default_factory=dict)
+
+    @property
+    def endpoint_name(self) -> str:
+        """The control plane's DNS name."""
+        return self.endpoint.rpartition(":")[0]

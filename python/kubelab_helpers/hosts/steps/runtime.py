@@ -1,0 +1,62 @@
+"""The container runtime and the kubelet: programs, configuration, units, images."""
+
+from __future__ import annotations
+
+from kubelab_helpers.hosts.change import Change, File, Image, Program, Unit, stamp_of
+from kubelab_helpers.hosts.facts import HostFacts
+from kubelab_helpers.hosts.spec import NodeSpec
+from kubelab_helpers.hosts.template import render
+
+PROGRAM_PATHS = {
+    "containerd": "/usr/local/bin/containerd",
+    "containerd-shim-runc-v2": "/usr/local/bin/containerd-shim-runc-v2",
+    "ctr": "/usr/local/bin/ctr",
+    "runc": "/usr/local/sbin/runc",
+    "kubelet": "/usr/local/bin/kubelet",
+    "kubeadm": "/usr/local/bin/kubeadm",
+    "kubectl": "/usr/local/bin/kubectl",
+    "calico-cni": "/opt/cni/bin/calico",
+}
+CNI_DIRECTORY = "/opt/cni/bin"
+CNI_PLUGINS = ("loopback", "host-local", "portmap", "bandwidth", "bridge", "tuning")
+
+
+def program_paths() -> dict[str, str]:
+    """Return where each program goes on a node, by its artifact's name."""
+    return {**PROGRAM_PATHS, **{f"cni-plugins/{name}": f"{CNI_DIRECTORY}/{name}" for name in CNI_PLUGINS}}
+
+
+def desire_programs(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """The programs of the node, as they are in the artifact cache."""
+    paths = program_paths()
+    return [Program(paths[name], local.path, local.sha256) for name, local in spec.programs.items()]
+
+
+def desire_containerd(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """containerd, configured for systemd cgroups, the pinned sandbox image and the registries' mirrors, and running."""
+    values = {"pause_image": spec.pause_image, "can_lower_oom_score": facts.can_lower_oom_score}
+    config = File("/etc/containerd/config.toml", render("containerd.toml", **values))
+    unit = File("/etc/systemd/system/containerd.service", render("containerd.service"))
+    # containerd reads certs.d at each pull, so a mirror needs no restart.
+    mirrors = [
+        File(f"/etc/containerd/certs.d/{mirror.name}/hosts.toml", _mirror(mirror.url)) for mirror in spec.mirrors
+    ]
+    programs = [spec.programs[name].sha256 for name in ("containerd", "runc") if name in spec.programs]
+    stamp = stamp_of(config.content, unit.content, *programs)
+    return [config, unit, *mirrors, Unit("containerd", stamp)]
+
+
+def desire_kubelet(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """The kubelet's unit, enabled; kubeadm starts it once it has something to say to it."""
+    unit = File("/etc/systemd/system/kubelet.service", render("kubelet.service"))
+    programs = [spec.programs["kubelet"].sha256] if "kubelet" in spec.programs else []
+    return [unit, Unit("kubelet", stamp_of(unit.content, *programs), start=False)]
+
+
+def desire_images(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """The images that the node starts before any registry can be reached."""
+    return [Image(image.reference, image.digest, image.archive) for image in spec.images]
+
+
+def _mirror(url: str) -> bytes:
+    return f'server = "{url}"\n\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'.encode()

@@ -1,0 +1,97 @@
+"""The operating system as Kubernetes needs it: packages, swap, kernel features and settings, names, directories."""
+
+from __future__ import annotations
+
+from kubelab_helpers.errors import BlockedError
+from kubelab_helpers.hosts.change import Change, Correction, Directory, File, Sysctl
+from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.distribution import distribution_of
+from kubelab_helpers.hosts.facts import HostFacts
+from kubelab_helpers.hosts.spec import NodeSpec
+
+SYSCTLS = {
+    # https://kubernetes.io/docs/setup/production-environment/container-runtimes/#prerequisite-ipv4-forwarding-optional
+    "net.ipv4.ip_forward": "1",
+    # Bridged pod traffic must pass the rules of kube-proxy and of the policy engine.
+    "net.bridge.bridge-nf-call-iptables": "1",
+    "net.bridge.bridge-nf-call-ip6tables": "1",
+    # systemd, kubelet and containerd of several nodes on one kernel use up the default of 128.
+    "fs.inotify.max_user_instances": "8192",
+    "fs.inotify.max_user_watches": "524288",
+}
+MODULES = {"overlay": "filesystems", "br_netfilter": "effects"}
+VOLUMES = "/var/lib/kubelab/volumes"
+VOLUMES_OWNER = "1000:1000"
+"""The chart's volume provisioner runs as this user, so that it needs no root (values: storage.provisioner)."""
+RESOLV_CONF = "/etc/kubernetes/kubelab/resolv.conf"
+
+
+def desire_packages(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """Every program that the node's parts call is on its PATH."""
+    distribution = distribution_of(facts, spec.distributions)
+    missing = sorted({package for program, package in distribution.programs.items() if program not in facts.programs})
+    if not missing:
+        return []
+    refresh = Command(distribution.refresh, env=distribution.environment)
+    install = Command((*distribution.install, *missing), env=distribution.environment, timeout_seconds=900)
+    return [Correction("packages", f"install packages {', '.join(missing)}", (refresh, install))]
+
+
+def desire_no_swap(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """No swap is in use, now and after a restart."""
+    if not facts.swaps:
+        return []
+    text = f"turn swap off ({', '.join(facts.swaps)}) and keep it off"
+    edit = Command(("sed", "-i.kubelab", r"/^[^#].*\sswap\s/s/^/# kubelab: /", "/etc/fstab"))
+    return [Correction("swap", text, (Command(("swapoff", "-a")), edit))]
+
+
+def desire_kernel(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """The kernel's features are in effect (whether built in or loaded) and its settings are made."""
+    absent = [name for name, where in MODULES.items() if name not in getattr(facts, where)]
+    if absent and not facts.modules_loadable:
+        raise BlockedError(
+            f"{spec.name}: the kernel {facts.kernel} has no {' and no '.join(absent)}, and no modules to load",
+            next_step="start the host with its distribution's own kernel",
+        )
+    changes: list[Change] = []
+    if facts.modules_loadable:
+        changes.append(File("/etc/modules-load.d/kubelab.conf", "".join(f"{name}\n" for name in MODULES).encode()))
+    if absent:
+        commands = tuple(Command(("modprobe", name)) for name in absent)
+        changes.append(Correction("modules", f"load kernel modules {', '.join(absent)}", commands))
+    lines = "".join(f"{key} = {value}\n" for key, value in SYSCTLS.items())
+    changes.append(File("/etc/sysctl.d/90-kubelab.conf", lines.encode()))
+    return [*changes, *(Sysctl(key, value) for key, value in SYSCTLS.items())]
+
+
+def desire_names(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """The control plane's name leads to its address, without needing a name server."""
+    entry = f"{spec.control_plane_address} {spec.endpoint_name}"
+    if entry in facts.hosts_entries:
+        return []
+    line = f"{entry}  # kubelab: the control plane's endpoint\n"
+    add = Command(("sh", "-c", "cat >> /etc/hosts", "add-host"), stdin=line.encode())
+    return [Correction("hosts", f"add {entry} to /etc/hosts", (add,))]
+
+
+def desire_resolver(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """The resolver that pods inherit is not a loopback one, which CoreDNS would ask in a circle (coredns issue 2087)."""
+    servers = spec.upstream_nameservers or facts.upstream_nameservers
+    if not servers and not facts.resolver_loops:
+        servers = facts.nameservers
+    if not servers:
+        raise BlockedError(
+            f"{spec.name}: its only resolver is on a loopback address ({', '.join(facts.nameservers) or 'none'})",
+            next_step="name a real one in kubelab.yaml, network.dns.upstreams",
+        )
+    return [File(RESOLV_CONF, "".join(f"nameserver {server}\n" for server in servers).encode())]
+
+
+def desire_directories(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """The directories of kubelab's own state and of the users' volumes."""
+    return [
+        Directory("/var/lib/kubelab"),
+        Directory("/var/lib/kubelab/stamps"),
+        Directory(VOLUMES, mode=0o755, owner=VOLUMES_OWNER),
+    ]

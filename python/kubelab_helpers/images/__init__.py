@@ -1,0 +1,1 @@
+"""The images of the lab: their catalogue, their build, and the registry they are pulled from."""

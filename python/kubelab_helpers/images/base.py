@@ -1,0 +1,46 @@
+"""Root file systems as images that builds stand on: imported once per content key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kubelab_helpers.errors import KubelabError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+# A registry of this name is never asked, so that nobody else can publish what our builds stand on.
+REPOSITORY = "localhost/kubelab/base-{name}"
+
+
+def base_reference(name: str, key: str) -> str:
+    """Return the image name of a root file system with that content key."""
+    return f"{REPOSITORY.format(name=name)}:{key}"
+
+
+def has_image(engine: DockerClient, reference: str) -> bool:
+    """Return whether the engine has an image of that name."""
+    from docker.errors import ImageNotFound
+
+    try:
+        engine.images.get(reference)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def import_base(engine: DockerClient, name: str, key: str, archive: Path) -> None:
+    """Import a root file system's tar under its base name, and drop what was imported of it under other keys."""
+    repository = REPOSITORY.format(name=name)
+    said = engine.api.import_image_from_file(
+        str(archive), repository=repository, tag=key, changes=[f"LABEL io.kubelab.base={name}"]
+    )
+    for line in said.splitlines():
+        if error := json.loads(line).get("error"):
+            raise KubelabError(f"the engine could not import the root file system {name}: {error}")
+    for image in engine.images.list(repository):
+        for tag in image.tags:
+            if tag != f"{repository}:{key}":
+                engine.images.remove(tag)

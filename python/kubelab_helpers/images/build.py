@@ -1,0 +1,205 @@
+"""Building the catalogue's images, parents first, and only those whose inputs changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kubelab_helpers import resources
+from kubelab_helpers.artifacts.source import SourceName, Store
+from kubelab_helpers.errors import KubelabError
+from kubelab_helpers.hosts.runner import LocalRunner
+from kubelab_helpers.images.base import base_reference, has_image, import_base
+from kubelab_helpers.images.catalog import BASE_PREFIX, Image, ImageCatalog, load_catalog
+from kubelab_helpers.images.client import BuildClient, find_build_client
+from kubelab_helpers.images.inputs import image_hash
+from kubelab_helpers.images.secrets import build_secrets
+from kubelab_helpers.result import Outcome, Reporter
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+REGISTRY = "localhost:5000/kubelab"
+INPUT_LABEL = "io.kubelab.input-hash"
+TASK = "images"
+TIMEOUT_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image as it is now: built by this call (`changed`), or found with the same inputs."""
+
+    name: str
+    reference: str
+    image_id: str
+    input_hash: str
+    changed: bool
+    seconds: float
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """What every build of one call shares."""
+
+    engine: DockerClient
+    catalog: ImageCatalog
+    store: Store
+    registry: str
+    reporter: Reporter
+    ca_bundle: Path | None = None
+
+
+def build(
+    names: Sequence[str] | None = None,
+    *,
+    engine: DockerClient,
+    reporter: Reporter,
+    pythons: Sequence[str] | None = None,
+    registry: str = REGISTRY,
+    source: SourceName = "auto",
+    bundle: Path | None = None,
+    ca_bundle: Path | None = None,
+) -> list[BuiltImage]:
+    """Build the named images (all, by default) with their parents, one after another, and return them in that order.
+
+    `pythons` chooses the notebook images; `ca_bundle` is what builds trust, by default what this machine trusts. An image
+    whose inputs are unchanged is left alone. What was built stays built if a later image fails: the same call goes on.
+    """
+    context = BuildContext(engine, load_catalog(), Store(source, bundle), registry, reporter, ca_bundle)
+    selected = context.catalog.select(names, pythons)
+    hashes = input_hashes(context.catalog, context.store, registry)
+    current = {image.name: _current(context, image, hashes[image.name]) for image in selected}
+    reporter.start(TASK, total=len(selected))
+    stale = [image for image in selected if current[image.name] is None]
+    made = _build_stale(context, stale, hashes) if stale else {}
+    reporter.finish(TASK, Outcome.CHANGED if stale else Outcome.UNCHANGED, f"{len(stale)} of {len(selected)} built")
+    return [made.get(image.name) or _require(current[image.name]) for image in selected]
+
+
+def input_hashes(catalog: ImageCatalog, store: Store, registry: str = REGISTRY) -> dict[str, str]:
+    """Return every image's input hash by name; a parent's is part of its children's."""
+    hashes: dict[str, str] = {}
+    for image in catalog.images.values():
+        keys = {name: store.catalog.key(name) for name in image.bases}
+        parent_hash = hashes[image.parent] if image.parent else ""
+        hashes[image.name] = image_hash(image, image_folder(image), keys, parent_hash, registry)
+    return hashes
+
+
+def image_folder(image: Image) -> Path:
+    """Return the folder with the image's Dockerfile."""
+    return resources.path(f"images/{image.folder}")
+
+
+def _build_stale(context: BuildContext, stale: Sequence[Image], hashes: Mapping[str, str]) -> dict[str, BuiltImage]:
+    client = find_build_client()
+    _import_bases(context, list(dict.fromkeys(name for image in stale for name in image.bases)))
+    made = {}
+    with build_secrets(context.ca_bundle) as secrets:
+        for count, image in enumerate(stale):
+            context.reporter.advance(TASK, count, f"building {image.name}")
+            made[image.name] = _build_one(context, client, image, hashes[image.name], secrets)
+    return made
+
+
+def _build_one(
+    context: BuildContext, client: BuildClient, image: Image, input_hash: str, secrets: dict[str, Path]
+) -> BuiltImage:
+    reference = image.reference(context.registry)
+    before = _image_id(context.engine, reference)
+    command = client.command(
+        image_folder(image),
+        reference,
+        arguments=_arguments(context, image),
+        labels=_labels(context, image, input_hash),
+        secrets=secrets,
+        timeout_seconds=TIMEOUT_SECONDS,
+    )
+    began = time.monotonic()
+    completed = LocalRunner().run(command)
+    if completed.status != 0:
+        context.reporter.finish(TASK, Outcome.FAILED, image.name)
+        tail = "\n".join(completed.error_text.strip().splitlines()[-30:])
+        raise KubelabError(f"the image {image.name} was not built\n{tail}", repeat=f"kubelab image build {image.name}")
+    _drop_replaced(context.engine, before, reference)
+    built = context.engine.images.get(reference)
+    seconds = time.monotonic() - began
+    return BuiltImage(image.name, reference, str(built.id), input_hash, True, seconds, built.attrs["Size"])
+
+
+def _import_bases(context: BuildContext, names: Sequence[str]) -> None:
+    keys = {name: context.store.catalog.key(name) for name in names}
+    missing = [name for name, key in keys.items() if not has_image(context.engine, base_reference(name, key))]
+    if not missing:
+        return
+    for name, archive in context.store.fetch(missing, context.reporter).items():
+        context.reporter.advance(TASK, 0, f"importing {name}")
+        import_base(context.engine, name, keys[name], archive)
+
+
+def _arguments(context: BuildContext, image: Image) -> dict[str, str]:
+    def root(name: str) -> str:
+        return base_reference(name, context.store.catalog.key(name))
+
+    stands_on = (
+        root(image.base) if image.base else context.catalog.images[str(image.parent)].reference(context.registry)
+    )
+    given = {
+        name: root(text.removeprefix(BASE_PREFIX)) if text.startswith(BASE_PREFIX) else text
+        for name, text in image.arguments
+    }
+    return {"BASE": stands_on, **given}
+
+
+def _labels(context: BuildContext, image: Image, input_hash: str) -> dict[str, str]:
+    """Return the image's labels: https://github.com/opencontainers/image-spec/blob/main/annotations.md."""
+    labels = {
+        "org.opencontainers.image.title": image.title,
+        "org.opencontainers.image.version": image.tag,
+        "org.opencontainers.image.base.name": image.base or str(image.parent),
+        INPUT_LABEL: input_hash,
+    }
+    labels |= {f"io.kubelab.base-key.{name}": context.store.catalog.key(name) for name in image.bases}
+    if image.python:
+        labels |= {"io.kubelab.python": image.python.version, "io.kubelab.python-source": str(image.python.suite)}
+    return labels
+
+
+def _current(context: BuildContext, image: Image, input_hash: str) -> BuiltImage | None:
+    from docker.errors import ImageNotFound
+
+    reference = image.reference(context.registry)
+    try:
+        found = context.engine.images.get(reference)
+    except ImageNotFound:
+        return None
+    if found.labels.get(INPUT_LABEL) != input_hash:
+        return None
+    return BuiltImage(image.name, reference, str(found.id), input_hash, False, 0.0, found.attrs["Size"])
+
+
+def _drop_replaced(engine: DockerClient, before: str | None, reference: str) -> None:
+    """Remove the image that lost its name to the new one, unless something still uses it."""
+    from docker.errors import APIError
+
+    if before is None or before == _image_id(engine, reference) or engine.images.get(before).tags:
+        return
+    try:
+        engine.images.remove(before)
+    except APIError as error:
+        # 409: a running node was made from it; it goes with the node.
+        if error.status_code not in {404, 409}:
+            raise
+
+
+def _image_id(engine: DockerClient, reference: str) -> str | None:
+    return str(engine.images.get(reference).id) if has_image(engine, reference) else None
+
+
+def _require(found: BuiltImage | None) -> BuiltImage:
+    assert found is not None
+    return found

@@ -1,0 +1,1 @@
+"""The chart's release: its values, its schema, and what installs it."""
