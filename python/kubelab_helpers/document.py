@@ -38,6 +38,7 @@ class Problem:
     line: int | None = None
 
     def __str__(self) -> str:
+        """Return `file:line: key: message`."""
         place = f"{self.name}:{self.line}: " if self.line else f"{self.name}: " if self.name else ""
         return f"{place}{format_keys(self.keys)}: {self.message}"
 
@@ -51,7 +52,7 @@ def format_keys(keys: Keys) -> str:
 def read_document(file: Path) -> Document:
     """Read one YAML file whose top is a mapping; empty is an empty mapping.
 
-    Raises InvalidInputError, with file and line, for a syntax error, a key that stands twice, and another top.
+    Raises InvalidInputError, with file and line, for a syntax error, a key that stands twice, another top.
     """
     try:
         node = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
@@ -98,16 +99,12 @@ def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def find_problems(
-    values: Mapping[str, Any], schema: Mapping[str, Any], documents: Sequence[Document]
-) -> list[Problem]:
+def find_problems(values: Mapping[str, Any], schema: Mapping[str, Any], documents: Sequence[Document]) -> list[Problem]:
     """Return what `schema` has against `values`, each placed in the last of `documents` that says it."""
     import jsonschema
 
     validator = jsonschema.Draft7Validator(schema)
-    errors = sorted(
-        validator.iter_errors(values), key=lambda error: [str(key) for key in error.absolute_path]
-    )
+    errors = sorted(validator.iter_errors(values), key=lambda error: [str(key) for key in error.absolute_path])
     return [problem for error in errors for problem in _explain(error, documents)]
 
 

@@ -43,6 +43,10 @@ class Store:
         reporter.finish(TASK, Outcome.CHANGED if missing else Outcome.UNCHANGED, f"{len(missing)} of {len(order)} made")
         return {name: self._entry(name).content for name in names}
 
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Return what a fetch of these names would have to make, parts included."""
+        return [name for name in self._in_order(names) if self._cached(name) is None]
+
     def sha256(self, name: str, member: str = "") -> str:
         """Return the SHA-256 of a fetched artifact, or of one file in it, as it was recorded."""
         return cache.file_sha256(self._entry(name), member)

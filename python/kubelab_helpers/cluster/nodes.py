@@ -81,7 +81,9 @@ class NodeState:
 
 def list_nodes(engine: DockerClient, cluster: str) -> dict[str, NodeState]:
     """Return the cluster's container nodes by container name, running or not."""
-    found = engine.containers.list(all=True, filters={"label": f"{CLUSTER_LABEL}={cluster}"})
+    # The registry carries the cluster's label too, but only nodes have an owner.
+    labels = [f"{CLUSTER_LABEL}={cluster}", OWNER_LABEL]
+    found = engine.containers.list(all=True, filters={"label": labels})
     return {
         each.name: NodeState(
             each.name, each.status, each.labels.get(OWNER_LABEL, ""), each.labels.get(INPUT_LABEL, "")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kubelab_helpers import resources
 from kubelab_helpers.artifacts.source import SourceName, Store
+from kubelab_helpers.cluster.engine import client as running_engine
 from kubelab_helpers.errors import KubelabError
 from kubelab_helpers.hosts.runner import LocalRunner
 from kubelab_helpers.images.base import base_reference, has_image, import_base
@@ -56,8 +57,8 @@ class BuildContext:
 def build(
     names: Sequence[str] | None = None,
     *,
-    engine: DockerClient,
     reporter: Reporter,
+    engine: DockerClient | None = None,
     pythons: Sequence[str] | None = None,
     registry: str = REGISTRY,
     source: SourceName = "auto",
@@ -66,10 +67,12 @@ def build(
 ) -> list[BuiltImage]:
     """Build the named images (all, by default) with their parents, one after another, and return them in that order.
 
-    `pythons` chooses the notebook images; `ca_bundle` is what builds trust, by default what this machine trusts. An image
-    whose inputs are unchanged is left alone. What was built stays built if a later image fails: the same call goes on.
+    `pythons` chooses the notebook images; `ca_bundle` is what builds trust, by default what this machine trusts. An
+    image whose inputs are unchanged is left alone. What was built stays built if a later one fails.
     """
-    context = BuildContext(engine, load_catalog(), Store(source, bundle), registry, reporter, ca_bundle)
+    context = BuildContext(
+        engine or running_engine(), load_catalog(), Store(source, bundle), registry, reporter, ca_bundle
+    )
     selected = context.catalog.select(names, pythons)
     hashes = input_hashes(context.catalog, context.store, registry)
     current = {image.name: _current(context, image, hashes[image.name]) for image in selected}

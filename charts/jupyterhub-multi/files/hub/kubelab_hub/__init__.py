@@ -1,0 +1,1 @@
+"""The hub's configuration, mounted from a ConfigMap: one module and `configure_*` function per matter."""

@@ -1,0 +1,42 @@
+"""Stopping servers that nobody uses: jupyterhub-idle-culler as a service of the hub."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kubelab_hub.settings import Settings
+
+NAME = "jupyterhub-idle-culler"
+
+
+def make_culler_command(cull: Mapping[str, Any]) -> list[str]:
+    """Return the argv of the culler for the values below `cull`."""
+    command = [sys.executable, "-m", "jupyterhub_idle_culler"]
+    command += [
+        f"--timeout={cull['timeout']}",
+        f"--cull-every={cull['every']}",
+        f"--concurrency={cull['concurrency']}",
+    ]
+    command += [f"--cull-admin-users={cull['adminUsers']}"]
+    if cull["maxAge"]:
+        command.append(f"--max-age={cull['maxAge']}")
+    if cull["users"]:
+        command.append("--cull-users=True")
+    if cull["removeNamedServers"]:
+        command.append("--remove-named-servers=True")
+    return command
+
+
+def configure_culling(c: Any, settings: Settings) -> None:
+    """Add the culler and a role with the scopes it uses, and no more."""
+    cull = settings["cull"]
+    if not cull["enabled"]:
+        return
+    scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
+    if cull["users"]:
+        scopes.append("admin:users")
+    c.JupyterHub.load_roles = [{"name": NAME, "scopes": scopes, "services": [NAME]}]
+    c.JupyterHub.services = [{"name": NAME, "command": make_culler_command(cull)}]

@@ -1,0 +1,28 @@
+"""The operator's own configuration: traits by class, then Python snippets by key order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kubelab_hub.traits import refuse_unknown_names
+
+if TYPE_CHECKING:
+    from kubelab_hub.settings import Settings
+
+
+def apply_config(c: Any, settings: Settings) -> None:
+    """Set the traits of `hub.config`; a null leaves what was set before."""
+    config = settings["hub"]["config"]
+    refuse_unknown_names(config, "hub.config")
+    for section, traits in config.items():
+        for name, value in traits.items():
+            if value is not None:
+                c[section][name] = value
+
+
+def apply_extra_config(c: Any, settings: Settings) -> None:
+    """Run the snippets of `hub.extraConfig` by key order, each with `c`."""
+    snippets = settings["hub"]["extraConfig"]
+    for key in sorted(snippets):
+        code = compile(snippets[key], f"hub.extraConfig.{key}", "exec")
+        exec(code, {"c": c, "__name__": f"hub.extraConfig.{key}"})  # noqa: S102  # that is what the value is for

@@ -1,0 +1,123 @@
+"""How a user's server is made: one pod and one claim, from the Python that the user picked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from kubespawner import KubeSpawner
+
+if TYPE_CHECKING:
+    from kubelab_hub.settings import Settings
+
+HOME_VOLUME = "home"
+
+
+def describe_python(python: Mapping[str, Any], today: date) -> str:
+    """Return the line below a Python's name on the spawn page."""
+    lines = [python["description"]] if python.get("description") else []
+    if end := python.get("endOfLife"):
+        day = date.fromisoformat(end)
+        written = f"{day.day} {day:%B %Y}"
+        over = f"No security fixes since {written}: for old packages only."
+        lines.append(over if day < today else f"Security fixes until {written}.")
+    return " ".join(lines)
+
+
+def make_profile(python: Mapping[str, Any], today: date) -> dict[str, Any]:
+    """Return KubeSpawner's profile for one entry of `pythons`; its slug is `python-3-11` for 3.11."""
+    version = python["version"]
+    return {
+        "slug": f"python-{version.replace('.', '-')}",
+        "display_name": python.get("displayName") or f"Python {version}",
+        "description": describe_python(python, today),
+        "default": bool(python.get("default", False)),
+        "kubespawner_override": {"image": python["image"]},
+    }
+
+
+def configure_spawning(c: Any, settings: Settings) -> None:
+    """Set KubeSpawner's traits from the values."""
+    pythons = settings["pythons"]
+    today = datetime.now(UTC).date()
+    first = next((python for python in pythons if python.get("default")), pythons[0])
+    c.JupyterHub.spawner_class = KubeSpawner
+    profiles = [make_profile(python, today) for python in pythons]
+    c.KubeSpawner.profile_list = profiles + settings["singleuser"]["profileList"]
+    c.KubeSpawner.image = first["image"]
+    c.KubeSpawner.image_pull_policy = settings["imagePullPolicy"]
+    c.KubeSpawner.image_pull_secrets = settings["imagePullSecrets"]
+    c.KubeSpawner.namespace = settings["namespace"]
+    configure_process(c, settings["singleuser"])
+    configure_pod(c, settings)
+    configure_home(c, settings)
+    configure_timing(c, settings)
+
+
+def configure_process(c: Any, singleuser: Mapping[str, Any]) -> None:
+    """Set what runs in the pod and what it may use; Helm drops a limit that is null."""
+    c.Spawner.cmd = [singleuser["cmd"]]
+    c.Spawner.default_url = singleuser["defaultUrl"]
+    c.Spawner.environment = {name: str(value) for name, value in singleuser["extraEnv"].items()}
+    c.Spawner.cpu_guarantee = singleuser["cpu"].get("guarantee")
+    c.Spawner.cpu_limit = singleuser["cpu"].get("limit")
+    c.Spawner.mem_guarantee = singleuser["memory"].get("guarantee")
+    c.Spawner.mem_limit = singleuser["memory"].get("limit")
+
+
+def configure_pod(c: Any, settings: Settings) -> None:
+    """Keep the pod to the Pod Security Standard `restricted`, and away from the API server."""
+    singleuser = settings["singleuser"]
+    c.KubeSpawner.service_account = settings["serviceAccount"]
+    c.KubeSpawner.automount_service_account_token = False
+    c.KubeSpawner.uid = singleuser["uid"]
+    c.KubeSpawner.gid = singleuser["fsGid"]
+    c.KubeSpawner.fs_gid = singleuser["fsGid"]
+    c.KubeSpawner.allow_privilege_escalation = False
+    c.KubeSpawner.pod_security_context = {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        # A home with many files would otherwise be walked through at every start.
+        "fsGroupChangePolicy": "OnRootMismatch",
+    }
+    c.KubeSpawner.container_security_context = {
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    # With service links every Service of the namespace becomes seven environment variables.
+    c.KubeSpawner.extra_pod_config = {"enableServiceLinks": False}
+    c.KubeSpawner.extra_labels = {
+        "app.kubernetes.io/instance": settings["instance"],
+        **singleuser["extraLabels"],
+    }
+    c.KubeSpawner.extra_annotations = singleuser["extraAnnotations"]
+    c.KubeSpawner.node_selector = singleuser["nodeSelector"]
+    c.KubeSpawner.tolerations = singleuser["extraTolerations"]
+
+
+def configure_home(c: Any, settings: Settings) -> None:
+    """Give each user a claim under KubeSpawner's safe slug, remembered so that a renaming loses no home."""
+    storage = settings["singleuser"]["storage"]
+    c.KubeSpawner.storage_pvc_ensure = True
+    c.KubeSpawner.pvc_name_template = "claim-{user_server}"
+    c.KubeSpawner.storage_capacity = storage["capacity"]
+    c.KubeSpawner.storage_access_modes = storage["dynamic"]["storageAccessModes"]
+    c.KubeSpawner.storage_extra_labels = {"app.kubernetes.io/instance": settings["instance"]}
+    if settings["storageClass"]:
+        c.KubeSpawner.storage_class = settings["storageClass"]
+    c.KubeSpawner.volumes = [{"name": HOME_VOLUME, "persistentVolumeClaim": {"claimName": "{pvc_name}"}}]
+    c.KubeSpawner.volume_mounts = [{"name": HOME_VOLUME, "mountPath": storage["homeMountPath"]}]
+
+
+def configure_timing(c: Any, settings: Settings) -> None:
+    """Set deadlines; the polling between them is in waiting.py."""
+    c.Spawner.start_timeout = settings["singleuser"]["startTimeout"]
+    c.Spawner.http_timeout = 60
+    c.Spawner.consecutive_failure_limit = settings["hub"]["consecutiveFailureLimit"]
+    # A create that is given up after 3 s, the default, and repeated finds its own pod and deletes it.
+    c.KubeSpawner.k8s_api_request_timeout = 10
+    c.KubeSpawner.k8s_api_request_retry_timeout = 60
+    # There are no claims from before KubeSpawner 7 to look for.
+    c.KubeSpawner.handle_legacy_names = False

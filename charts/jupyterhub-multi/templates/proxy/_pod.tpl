@@ -1,0 +1,69 @@
+{{- define "kubelab.proxy.podSpec" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext: {{- include "kubelab.podSecurityContext" (dict "uid" 1000 "gid" 1000) | nindent 2 }}
+{{- with include "kubelab.imagePullSecrets" . }}
+{{ . }}
+{{- end }}
+{{- with .Values.proxy.chp.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.proxy.chp.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+containers:
+  - name: chp
+    image: {{ include "kubelab.proxy.image" . }}
+    imagePullPolicy: {{ .Values.images.pullPolicy }}
+    command:
+      - configurable-http-proxy
+      - --ip=
+      - --port=8000
+      - --api-ip=
+      - --api-port=8001
+      - --default-target={{ include "kubelab.hub.url" . }}
+      - --error-target={{ include "kubelab.hub.url" . }}{{ include "kubelab.hub.baseUrl" . }}hub/error
+      {{- if .Values.debug.enabled }}
+      - --log-level=debug
+      {{- end }}
+    env:
+      # The only way in that configurable-http-proxy offers.
+      - name: CONFIGPROXY_AUTH_TOKEN
+        valueFrom:
+          secretKeyRef:
+            name: {{ include "kubelab.hub.secret" . }}
+            key: proxy-token
+    ports:
+      - name: http
+        containerPort: 8000
+      - name: api
+        containerPort: 8001
+    securityContext: {{- include "kubelab.containerSecurityContext" . | nindent 6 }}
+    resources: {{- toYaml .Values.proxy.chp.resources | nindent 6 }}
+    startupProbe:
+      httpGet:
+        path: /_chp_healthz
+        port: http
+      periodSeconds: 1
+      failureThreshold: 60
+    readinessProbe:
+      httpGet:
+        path: /_chp_healthz
+        port: http
+      periodSeconds: 2
+      failureThreshold: 5
+    livenessProbe:
+      httpGet:
+        path: /_chp_healthz
+        port: http
+      periodSeconds: 10
+      timeoutSeconds: 3
+      failureThreshold: 30
+    volumeMounts:
+      - name: tmp
+        mountPath: /tmp
+volumes:
+  - name: tmp
+    emptyDir:
+      sizeLimit: 16Mi
+{{- end }}

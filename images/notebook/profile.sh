@@ -1,0 +1,7 @@
+# Debian's /etc/profile replaces PATH in login shells, and JupyterLab's terminals are such: say it again.
+# shellcheck shell=sh
+for kubelab_python in /opt/python/*/bin; do
+  PATH="$kubelab_python:/opt/server/bin:$PATH:$HOME/.local/bin"
+done
+unset kubelab_python
+export PATH

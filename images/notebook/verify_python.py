@@ -1,0 +1,48 @@
+"""Prove, in the image it will run in, that the moved Python is whole: ``verify_python.py X.Y``."""
+
+from __future__ import annotations
+
+import importlib
+import site
+import ssl
+import sys
+import sysconfig
+from pathlib import Path
+
+# Each of these loads a shared library of its own (or fails to).
+EXTENSIONS = (
+    "ssl", "sqlite3", "ctypes", "lzma", "bz2", "readline", "zlib", "hashlib", "curses", "uuid", "decimal",
+    "_uuid", "_decimal", "_dbm", "dbm.ndbm", "pyexpat", "venv", "ensurepip",
+)  # fmt: skip
+PACKAGES = ("ipykernel_launcher", "numpy", "pandas", "matplotlib", "pip")
+
+
+def main() -> None:
+    """Exit with both sides of the first difference, or with the import that fails."""
+    version = sys.argv[1]
+    prefix = f"/opt/python/{version}"
+    packages = f"{prefix}/lib/python{version}/site-packages"
+    expected = {
+        "version": version,
+        "prefix": prefix,
+        "purelib": packages,
+        "scripts": f"{prefix}/bin",
+        "site": [packages],
+        "ssl": "/etc/ssl/certs/ca-certificates.crt",
+    }
+    actual = {
+        "version": "{}.{}".format(*sys.version_info),
+        "prefix": sys.prefix,
+        "purelib": sysconfig.get_path("purelib"),
+        "scripts": sysconfig.get_path("scripts"),
+        "site": site.getsitepackages(),
+        "ssl": str(Path(ssl.get_default_verify_paths().openssl_cafile).resolve()),
+    }
+    if expected != actual:
+        sys.exit(f"the moved Python is not itself:\n  expected {expected}\n  actual   {actual}")
+    for name in (*EXTENSIONS, *PACKAGES):
+        importlib.import_module(name)
+
+
+if __name__ == "__main__":
+    main()

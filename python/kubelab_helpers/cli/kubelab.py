@@ -1,0 +1,249 @@
+"""The command `kubelab`: a lab from the operator's side."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
+
+if TYPE_CHECKING:
+    from kubelab_helpers.lab.context import Lab
+    from kubelab_helpers.result import Reporter
+
+app = typer.Typer(
+    help="From bare Linux hosts to a multi-user JupyterHub where every user picks their Python.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # the rich help pages cost a tenth of a second at each start
+    add_completion=False,
+)
+image_app = typer.Typer(help="Build and list the images.", no_args_is_help=True)
+app.add_typer(image_app, name="image")
+bundle_app = typer.Typer(help="Carry the parts to where there is no network.", no_args_is_help=True)
+app.add_typer(bundle_app, name="bundle")
+
+
+class Output(StrEnum):
+    """How an answer is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="The lab's file.", show_default="kubelab.yaml if it is there")]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text for people, json for programs.")]
+FOLDER = Path(".kubelab")
+
+
+@app.callback()
+def set_debug(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    """Options before the command."""
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
+
+
+@app.command()
+def up(
+    file: FileOption = None,
+    output: OutputOption = Output.TEXT,
+    source: Annotated[str | None, typer.Option(help="auto, bundle, upstream, modules or debian.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="A bundle's folder or tar.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a cluster made from other inputs, with its homes.")] = False,
+) -> None:
+    """Bring the lab up: engine, nodes, cluster, images, hub. Run it again at any time; it does only what is missing.
+
+    Example: kubelab up
+    Example: kubelab up --file lab.yaml --source modules
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.lab import release
+    from kubelab_helpers.lab.lock import hold_lock
+    from kubelab_helpers.lab.stages import run_stages
+    from kubelab_helpers.release.deploy import read_admin
+    from kubelab_helpers.result import Outcome
+
+    with render.ProgressReporter() as reporter:
+        lab = _lab(file, reporter, source=source, bundle=bundle, replace=replace)
+        with hold_lock(lab.spec.name):
+            results = run_stages(lab)
+    admin = read_admin(lab.kubeconfig)[0]
+    address = release.address(lab)
+    if output is Output.JSON:
+        stages = [{**vars(each), "seconds": round(each.seconds, 2)} for each in results]
+        render.print_json(
+            {"address": address, "admin": admin, "password_file": str(lab.password_file), "stages": stages}
+        )
+        return
+    render.print_table(("stage", "outcome", "seconds", "detail"), render.stage_rows(results))
+    changed = any(each.outcome is Outcome.CHANGED for each in results)
+    render.print_text(f"{sum(each.seconds for each in results):.1f} s. " + ("" if changed else "Nothing changed."))
+    render.print_text(f"Hub:      {address}\nAdmin:    {admin}\nPassword: in {lab.password_file}")
+
+
+@app.command()
+def down(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
+    """Remove the lab from this machine: nodes, networks, volumes, with the users' homes. The cache of parts stays.
+
+    Example: kubelab down
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.lab.down import remove_lab
+    from kubelab_helpers.lab.lock import hold_lock
+
+    with render.ProgressReporter() as reporter:
+        lab = _lab(file, reporter)
+        with hold_lock(lab.spec.name):
+            removed = remove_lab(lab)
+    if output is Output.JSON:
+        render.print_json({"removed": removed})
+        return
+    render.print_text("\n".join(f"removed {each}" for each in removed) or "There was nothing to remove.")
+
+
+@app.command()
+def status(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
+    """Show nodes, versions, the hub's health and its address. Exit status 1 when the hub is not healthy.
+
+    Example: kubelab status -o json
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.lab.release import read_status
+    from kubelab_helpers.result import SilentReporter
+
+    found = read_status(_lab(file, SilentReporter()))
+    if output is Output.JSON:
+        render.print_json(found)
+    else:
+        _print_status(found)
+    if not found["hub"]["healthy"]:
+        sys.exit(1)
+
+
+@image_app.command("list")
+def list_images(output: OutputOption = Output.TEXT) -> None:
+    """Show the images of the catalogue and each Python's end of life.
+
+    Example: kubelab image list
+    """
+    from datetime import date
+
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.images.catalog import load_catalog
+
+    catalog, today = load_catalog(), date.today()  # noqa: DTZ011 — an end of life is a day, in the reader's calendar
+    rows = [
+        {
+            "name": image.name,
+            "python": image.python.version if image.python else None,
+            "end_of_life": image.python.end_of_life.isoformat() if image.python else None,
+            "status": image.python.status(today) if image.python else None,
+        }
+        for image in catalog.images.values()
+    ]
+    if output is Output.JSON:
+        render.print_json({"images": rows})
+        return
+    render.print_table(("image", "Python", "end of life", "status"), [[str(each or "") for each in row.values()] for row in rows])
+
+
+@image_app.command("build")
+def build_images(
+    names: Annotated[list[str] | None, typer.Argument(help="Images; all of the lab by default.")] = None,
+    file: FileOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Build images whose inputs changed.
+
+    Example: kubelab image build notebook-py3.11
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.images.build import build
+    from kubelab_helpers.lab.images import pythons_of
+
+    with render.ProgressReporter() as reporter:
+        lab = _lab(file, reporter)
+        built = build(
+            names or None,
+            engine=lab.engine,
+            reporter=reporter,
+            pythons=pythons_of(lab),
+            source=lab.spec.source,
+            bundle=lab.spec.bundle,
+            ca_bundle=lab.spec.ca_bundle,
+        )
+    rows = [{**vars(each), "seconds": round(each.seconds, 2)} for each in built]
+    if output is Output.JSON:
+        render.print_json({"images": rows})
+        return
+    columns = ("image", "built", "seconds", "MB")
+    table = [[each.name, "yes" if each.changed else "as it was", f"{each.seconds:.1f}", str(each.size_bytes // 10**6)] for each in built]
+    render.print_table(columns, table)
+
+
+@bundle_app.command("create")
+def create_bundle(
+    target: Annotated[Path, typer.Argument(help="A folder, or a file that ends in .tar.")], file: FileOption = None
+) -> None:
+    """Write every part that `up` needs into a bundle.
+
+    Example: kubelab bundle create /media/usb/kubelab.tar
+    """
+    from kubelab_helpers.artifacts.bundle import create_bundle as create
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.errors import InvalidInputError
+    from kubelab_helpers.lab.context import PARTS, ROOT_FILE_SYSTEMS
+
+    if target.exists():
+        raise InvalidInputError(f"{target} is there already", next_step="name another target, or remove it")
+    with render.ProgressReporter() as reporter:
+        lab = _lab(file, reporter)
+        create([*PARTS, *ROOT_FILE_SYSTEMS], target, lab.store, reporter)
+    render.print_text(f"{target}: {len(PARTS)} parts and what they are made of")
+
+
+def main() -> None:
+    """Run the command line."""
+    run_app(app, "kubelab")
+
+
+def _lab(
+    file: Path | None,
+    reporter: Reporter,
+    *,
+    source: str | None = None,
+    bundle: Path | None = None,
+    replace: bool = False,
+) -> Lab:
+    import dataclasses
+    from typing import cast, get_args
+
+    from kubelab_helpers.artifacts.source import SourceName
+    from kubelab_helpers.cluster.spec import read_spec
+    from kubelab_helpers.errors import InvalidInputError
+    from kubelab_helpers.lab.context import Lab
+
+    spec = read_spec(file)
+    if source and source not in get_args(SourceName):
+        raise InvalidInputError(f"there is no source {source}", next_step=f"choose among {', '.join(get_args(SourceName))}")
+    if source:
+        spec = dataclasses.replace(spec, source=cast("SourceName", source))
+    if bundle:
+        spec = dataclasses.replace(spec, bundle=bundle)
+    return Lab(spec, FOLDER, reporter, replace)
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    from kubelab_helpers.cli import render
+
+    rows = [[node["name"], "Ready" if node["ready"] else "NOT ready", node["version"], node["address"]] for node in found["nodes"]]
+    render.print_table(("node", "state", "version", "address"), rows, title=f"cluster {found['cluster']}")
+    hub = found["hub"]
+    render.print_text(f"Hub:      {hub['address']} ({'healthy' if hub['healthy'] else 'NOT healthy'})")
+    render.print_text("\n".join(f"          {problem}" for problem in hub["problems"]) if hub["problems"] else "")
+    render.print_text(f"Admin:    {hub['admin']}\nPassword: in {hub['password_file']}")

@@ -1,0 +1,60 @@
+"""The command `kubelab-host`: one host from where it stands."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
+
+app = typer.Typer(
+    help="Look at a host, and later prepare it and make it a node.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # the rich help pages cost a tenth of a second at each start
+    add_completion=False,
+)
+
+
+class Output(StrEnum):
+    """How an answer is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@app.callback()
+def set_debug(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    """Options before the command."""
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
+
+
+@app.command()
+def facts(output: Annotated[Output, typer.Option("--output", "-o", help="text or json.")] = Output.TEXT) -> None:
+    """Show what the probe reads of this host; nothing is written.
+
+    Example: kubelab-host facts -o json
+    """
+    import dataclasses
+
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.hosts.facts import probe_host
+    from kubelab_helpers.hosts.runner import LocalRunner
+
+    found = {
+        key: sorted(value) if isinstance(value, frozenset) else value
+        for key, value in dataclasses.asdict(probe_host(LocalRunner())).items()
+    }
+    if output is Output.JSON:
+        render.print_json({"facts": found})
+        return
+    render.print_table(("fact", "value"), [[key, str(value)] for key, value in found.items()])
+
+
+def main() -> None:
+    """Run the command line."""
+    run_app(app, "kubelab-host")

@@ -1,0 +1,121 @@
+"""How results and progress look: the only user of rich. Progress goes to stderr, answers to stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from kubelab_helpers.errors import KubelabError
+from kubelab_helpers.result import SCHEMA, Outcome, StageResult
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+MARKS = {Outcome.CHANGED: "changed", Outcome.UNCHANGED: "as it was", Outcome.FAILED: "failed", Outcome.BLOCKED: "blocked"}
+
+
+class ProgressReporter:
+    """Bars on a terminal, one line a finished task elsewhere. Safe to call from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            self._bars = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description:<22}"),
+                BarColumn(bar_width=24),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=Console(stderr=True),
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the terminal as it was."""
+        if self._bars:
+            self._bars.stop()
+
+    def start(self, task: str, total: float | None = None) -> None:
+        """See result.Reporter."""
+        with self._lock:
+            if self._bars is None:
+                return
+            if task in self._tasks:
+                self._bars.update(self._tasks[task], total=total, completed=0, note="")
+            else:
+                self._tasks[task] = self._bars.add_task(task, total=total, note="")
+
+    def advance(self, task: str, completed: float, note: str = "") -> None:
+        """See result.Reporter."""
+        with self._lock:
+            if self._bars is None:
+                self._write(f"{task}: {note}")
+            elif task in self._tasks:
+                self._bars.update(self._tasks[task], completed=completed, note=note)
+
+    def finish(self, task: str, outcome: Outcome, note: str = "") -> None:
+        """See result.Reporter."""
+        with self._lock:
+            text = f"{task}: {MARKS[outcome]}" + (f" — {note}" if note else "")
+            if self._bars is None:
+                self._write(text)
+                return
+            if task in self._tasks:
+                self._bars.remove_task(self._tasks.pop(task))
+            self._bars.console.print(text, highlight=False)
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - self._began:7.1f} s  {text}\n")
+        sys.stderr.flush()
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON answer with its schema number."""
+    sys.stdout.write(json.dumps({"schema": SCHEMA, **value}, indent=2) + "\n")
+
+
+def print_text(text: str) -> None:
+    """Print a line of an answer."""
+    sys.stdout.write(text + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """Print a table; wide enough when the output is a file."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title or None)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    Console(width=max(console.width, 100) if not sys.stdout.isatty() else None).print(table)
+
+
+def stage_rows(results: Sequence[StageResult]) -> list[list[str]]:
+    """Return the table of stages: name, outcome, seconds, detail."""
+    return [[each.name, MARKS[each.outcome], f"{each.seconds:.1f}", each.detail] for each in results]
+
+
+def print_error(error: KubelabError) -> None:
+    """Say what failed, how to repeat it, and what to do next."""
+    lines = [f"Error: {error.what}"]
+    lines += [f"Repeat it with: {error.repeat}"] if error.repeat else []
+    lines += [f"Next: {error.next_step}"] if error.next_step else []
+    sys.stderr.write("\n".join(lines) + "\n")

@@ -1,0 +1,244 @@
+"""The lab's own registry: a container beside the nodes, which all of them and this machine reach."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from kubelab_helpers.artifacts.source import SourceName, Store
+from kubelab_helpers.errors import BlockedError, KubelabError
+from kubelab_helpers.hosts.change import stamp_of
+from kubelab_helpers.images.base import has_image
+from kubelab_helpers.images.port import require_free_port
+from kubelab_helpers.images.push import PORT, PushedImage, image_digest, load_archive, push
+from kubelab_helpers.result import Outcome, Reporter, SilentReporter
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+__all__ = [
+    "PushedImage",
+    "RegistryState",
+    "image_digest",
+    "load_archive",
+    "push",
+    "registry_state",
+    "start_registry",
+    "stop_registry",
+]
+
+NAME = "kubelab-registry"
+ARTIFACT = "image-registry"
+USER_ID = 65532
+ROOT = "/var/lib/registry"
+CLUSTER_LABEL = "io.kubelab.cluster"
+INPUT_LABEL = "io.kubelab.input-hash"
+CONFIG_PATH = "/etc/distribution/config.yml"
+# https://distribution.github.io/distribution/about/configuration/
+CONFIG: dict[str, Any] = {
+    "version": 0.1,
+    "log": {"level": "warn", "accesslog": {"disabled": True}},
+    "storage": {"filesystem": {"rootdirectory": ROOT}, "delete": {"enabled": True}},
+    "http": {"addr": f":{PORT}", "headers": {"X-Content-Type-Options": ["nosniff"]}},
+}
+START_TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class RegistryState:
+    """The registry container as the engine has it; `addresses` by network name."""
+
+    status: str
+    machine_port: int
+    addresses: dict[str, str]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the container runs."""
+        return self.status == "running"
+
+
+def registry_state(engine: DockerClient) -> RegistryState | None:
+    """Return the registry's state; None if there is no registry."""
+    container = _find(engine)
+    if container is None:
+        return None
+    bindings = container.attrs["HostConfig"]["PortBindings"] or {}
+    published = bindings.get(f"{PORT}/tcp") or [{"HostPort": "0"}]
+    return RegistryState(container.status, int(published[0]["HostPort"]), _addresses(container))
+
+
+def start_registry(
+    engine: DockerClient,
+    network: str,
+    address: str,
+    cluster: str,
+    machine_port: int = PORT,
+    *,
+    reporter: Reporter | None = None,
+    source: SourceName = "auto",
+) -> Outcome:
+    """Make the registry run at `address` of `network` (port 5000) and at 127.0.0.1:`machine_port` of this machine.
+
+    A machine has one: a second cluster's network is added to it, and it belongs to the cluster that asked first. What
+    it holds is in a volume of the same name, which a new container takes over. BlockedError, naming the holder, if the
+    machine's port is taken.
+    """
+    image = _ensure_image(engine, Store(source), reporter or SilentReporter())
+    wanted = stamp_of("registry-1", image, yaml.safe_dump(CONFIG), str(machine_port))
+    container = _find(engine)
+    if container is not None and _is_stale(engine, container, wanted):
+        _require_own(container, cluster)
+        container.remove(force=True)
+        container = None
+    if container is not None and container.status == "running" and _addresses(container).get(network) == address:
+        return Outcome.UNCHANGED
+    if container is None or container.status != "running":
+        require_free_port(engine, machine_port)
+    if container is None:
+        container = _create(engine, image, network, address, cluster, machine_port, wanted)
+    _attach(engine, container, network, address)
+    if container.status != "running":
+        container.start()
+    _wait_until_answering(container, machine_port)
+    return Outcome.CHANGED
+
+
+def stop_registry(engine: DockerClient, *, with_content: bool = False) -> Outcome:
+    """Remove the registry's container, and with `with_content` its volume."""
+    from docker.errors import NotFound
+
+    container = _find(engine)
+    outcome = Outcome.UNCHANGED
+    if container is not None:
+        container.remove(force=True)
+        outcome = Outcome.CHANGED
+    if with_content:
+        try:
+            engine.volumes.get(NAME).remove()
+            outcome = Outcome.CHANGED
+        except NotFound:
+            pass
+    return outcome
+
+
+def _find(engine: DockerClient) -> Container | None:
+    from docker.errors import NotFound
+
+    try:
+        return engine.containers.get(NAME)
+    except NotFound:
+        return None
+
+
+def _addresses(container: Container) -> dict[str, str]:
+    """Return the fixed addresses, which stand in the configuration whether the container runs or not."""
+    networks = container.attrs["NetworkSettings"]["Networks"]
+    return {name: (each["IPAMConfig"] or {}).get("IPv4Address", "") for name, each in networks.items()}
+
+
+def _is_stale(engine: DockerClient, container: Container, wanted: str) -> bool:
+    """Return whether the container was made from other inputs, or for a network that has been removed since."""
+    there = {network.id for network in engine.networks.list()}
+    used = {each["NetworkID"] for each in container.attrs["NetworkSettings"]["Networks"].values()}
+    return container.labels.get(INPUT_LABEL) != wanted or not used <= there
+
+
+def _require_own(container: Container, cluster: str) -> None:
+    """Raise BlockedError rather than replace the registry that another cluster is using."""
+    owner = container.labels.get(CLUSTER_LABEL)
+    if container.status == "running" and owner != cluster:
+        raise BlockedError(
+            f"this machine's registry belongs to the lab {owner} and was started with other settings",
+            next_step="give this lab the same registry port, or take the other lab down first",
+        )
+
+
+def _ensure_image(engine: DockerClient, store: Store, reporter: Reporter) -> str:
+    """Return the id of the registry's own image, loaded from the artifacts if the engine lacks it."""
+    reference = f"localhost/kubelab/registry:{store.catalog.key(ARTIFACT)}"
+    if has_image(engine, reference):
+        return str(engine.images.get(reference).id)
+    return load_archive(engine, store.fetch([ARTIFACT], reporter)[ARTIFACT], reference)
+
+
+def _create(
+    engine: DockerClient, image: str, network: str, address: str, cluster: str, machine_port: int, input_hash: str
+) -> Container:
+    from docker.types import LogConfig
+
+    labels = {CLUSTER_LABEL: cluster, INPUT_LABEL: input_hash}
+    engine.volumes.create(NAME, labels=labels)
+    api = engine.api
+    endpoints: Any = {network: api.create_endpoint_config(ipv4_address=address)}
+    created = api.create_container(
+        image,
+        command=["serve", CONFIG_PATH],
+        name=NAME,
+        user=f"{USER_ID}:{USER_ID}",
+        labels=labels,
+        ports=[PORT],
+        # Else it looks for a collector of traces on its own loopback address, and logs that there is none.
+        environment={"OTEL_TRACES_EXPORTER": "none"},
+        host_config=api.create_host_config(
+            binds={NAME: {"bind": ROOT, "mode": "rw"}},
+            port_bindings={PORT: ("127.0.0.1", machine_port)},
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),
+            restart_policy={"Name": "unless-stopped"},
+        ),
+        networking_config=api.create_networking_config(endpoints),
+    )
+    container = engine.containers.get(created["Id"])
+    container.put_archive("/", _initial_files())
+    return container
+
+
+def _initial_files() -> bytes:
+    """Return a tar of the configuration, and of the volume's top folder so that the registry's user may write there."""
+    content = yaml.safe_dump(CONFIG).encode()
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as archive:
+        folder = tarfile.TarInfo(ROOT.lstrip("/"))
+        folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o750, USER_ID, USER_ID
+        archive.addfile(folder)
+        file = tarfile.TarInfo(CONFIG_PATH.lstrip("/"))
+        file.size, file.mode = len(content), 0o644
+        archive.addfile(file, io.BytesIO(content))
+    return written.getvalue()
+
+
+def _attach(engine: DockerClient, container: Container, network: str, address: str) -> None:
+    addresses = _addresses(container)
+    if addresses.get(network) == address:
+        return
+    wanted = engine.networks.get(network)
+    if network in addresses:
+        wanted.disconnect(container, force=True)
+    wanted.connect(container, ipv4_address=address)
+
+
+def _wait_until_answering(container: Container, machine_port: int) -> None:
+    import requests
+
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy stands between this machine and itself
+        while time.monotonic() < deadline:
+            try:
+                if session.get(f"http://127.0.0.1:{machine_port}/v2/", timeout=2).ok:
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.1)
+    tail = container.logs(tail=5).decode(errors="replace")
+    raise KubelabError(
+        f"the registry did not answer within {START_TIMEOUT_SECONDS:g} s\n{tail}".rstrip(), repeat=f"docker logs {NAME}"
+    )

@@ -1,0 +1,154 @@
+"""What every stage of a lab shares: its spec, its folder, and who to tell of progress."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kubelab_helpers.artifacts.source import Store
+from kubelab_helpers.cluster import engine
+from kubelab_helpers.cluster.nodes import NodeContainer, PublishedPort, machine_nameservers
+from kubelab_helpers.cluster.spec import HostSpec, LabSpec
+from kubelab_helpers.hosts.distribution import load_distributions
+from kubelab_helpers.hosts.runner import ContainerRunner
+from kubelab_helpers.hosts.spec import LocalImage, LocalProgram, NodeSpec, RegistryMirror
+from kubelab_helpers.hosts.steps.runtime import program_paths
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from kubelab_helpers.result import Reporter
+
+IMAGE_PREFIX = "localhost:5000/kubelab"
+NODE_IMAGES = ("image-pause", "image-kube-proxy", "image-flannel", "image-calico-node", "image-coredns")
+CONTROL_PLANE_IMAGES = (
+    "image-kube-apiserver",
+    "image-kube-controller-manager",
+    "image-kube-scheduler",
+    "image-etcd",
+)
+NODE_PARTS = (
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+    "runc",
+    "kubelet",
+    "kubeadm",
+    "kubectl",
+    "cni-plugins",
+    "calico-cni",
+    "calico-crds",
+)
+TOOL_PARTS = ("helm", "image-registry", "image-local-path-provisioner")
+ROOT_FILE_SYSTEMS = ("debian-bookworm", "debian-trixie")
+PARTS = (*NODE_PARTS, *NODE_IMAGES, *CONTROL_PLANE_IMAGES, *TOOL_PARTS)
+HTTP_NODE_PORT, HTTPS_NODE_PORT, API_PORT = 30080, 30443, 6443
+
+
+@dataclass
+class Lab:
+    """One lab being worked on. `folder` (.kubelab) holds only what can be made again from the hosts."""
+
+    spec: LabSpec
+    folder: Path
+    reporter: Reporter
+    replace: bool = False
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The operator's way into the cluster, mode 0600."""
+        return self.folder / "kubeconfig"
+
+    @property
+    def password_file(self) -> Path:
+        """The generated password of the hub's admin, mode 0600."""
+        return self.folder / "admin-password"
+
+    @property
+    def owner(self) -> str:
+        """A name for this checkout, kept on what it makes; not a path."""
+        return hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:16]
+
+    @cached_property
+    def engine(self) -> DockerClient:
+        """The container engine; BlockedError when it is not running."""
+        return engine.client()
+
+    @cached_property
+    def store(self) -> Store:
+        """Where artifacts come from."""
+        return Store(self.spec.source, self.spec.bundle)
+
+    def parts(self) -> dict[str, Path]:
+        """Return every part's path, fetching what is missing."""
+        return self.store.fetch(PARTS, self.reporter)
+
+    @property
+    def control_plane(self) -> HostSpec:
+        """The host on which the cluster began."""
+        return self.spec.control_planes[0]
+
+    def runner(self, host: HostSpec) -> ContainerRunner:
+        """Return the hands on one host."""
+        return ContainerRunner(f"{self.spec.name}-{host.name}")
+
+    def container(self, host: HostSpec, image: str) -> NodeContainer:
+        """Return the container node that carries a host."""
+        ports = self.spec.ports
+        published = (
+            PublishedPort("api", API_PORT, ports.api),
+            PublishedPort("http", HTTP_NODE_PORT, ports.http),
+            PublishedPort("https", HTTPS_NODE_PORT, ports.https),
+        )
+        return NodeContainer(
+            cluster=self.spec.name,
+            name=host.name,
+            address=self.spec.address_of(host.name),
+            image=image,
+            ports=published if host is self.control_plane else (),
+            hosts={self.spec.endpoint.rpartition(":")[0]: self.spec.address_of(self.control_plane.name)},
+        )
+
+    def node(self, host: HostSpec, parts: Mapping[str, Path]) -> NodeSpec:
+        """Return what a host is to become, with the fetched parts that go onto it."""
+        images = NODE_IMAGES + (CONTROL_PLANE_IMAGES if host.role == "control-plane" else ())
+        return NodeSpec(
+            cluster=self.spec.name,
+            name=host.name,
+            role=host.role,
+            address=self.spec.address_of(host.name),
+            control_plane_address=self.spec.address_of(self.control_plane.name),
+            endpoint=self.spec.endpoint,
+            kubernetes_version=self.spec.kubernetes_version,
+            pod_cidr=self.spec.pod_cidr,
+            service_cidr=self.spec.service_cidr,
+            image_prefix=IMAGE_PREFIX,
+            upstream_nameservers=self.spec.nameservers or machine_nameservers(),
+            mirrors=(RegistryMirror("localhost:5000", f"http://{self.spec.registry_address}:5000"),),
+            programs={name: self._program(name, parts) for name in program_paths()},
+            images=tuple(self._image(name, parts) for name in images),
+            pause_image=self.image_reference("image-pause"),
+            distributions=load_distributions(),
+        )
+
+    def image_reference(self, artifact: str) -> str:
+        """Return the reference by which nodes know an image artifact."""
+        return f"{IMAGE_PREFIX}/{self.store.catalog.get(artifact).image_name}"
+
+    def image_tag(self, artifact: str) -> str:
+        """Return an image artifact's tag."""
+        return self.image_reference(artifact).rpartition(":")[2]
+
+    def _program(self, name: str, parts: Mapping[str, Path]) -> LocalProgram:
+        artifact, _, member = name.partition("/")
+        path = parts[artifact] / member if member else parts[artifact]
+        return LocalProgram(path, self.store.sha256(artifact, member))
+
+    def _image(self, name: str, parts: Mapping[str, Path]) -> LocalImage:
+        from kubelab_helpers.artifacts.oci import manifest_digest
+
+        return LocalImage(self.image_reference(name), manifest_digest(parts[name]), parts[name])

@@ -1,0 +1,102 @@
+"""The hub of a lab: the chart with this lab's values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubelab_helpers import resources
+from kubelab_helpers.cluster.health import write_private
+from kubelab_helpers.cluster.nodes import list_nodes
+from kubelab_helpers.images.catalog import load_catalog
+from kubelab_helpers.images.registry import registry_state
+from kubelab_helpers.lab.context import Lab
+from kubelab_helpers.lab.images import digests_of, pythons_of
+from kubelab_helpers.release import deploy
+from kubelab_helpers.release.helm import Helm
+from kubelab_helpers.release.values import CHART, validate_values
+from kubelab_helpers.document import merge
+from kubelab_helpers.result import Outcome
+
+
+def address(lab: Lab) -> str:
+    """Return where a person finds the hub."""
+    return f"http://127.0.0.1:{lab.spec.ports.http}"
+
+
+def values_of(lab: Lab) -> dict[str, Any]:
+    """Return the release's values: kubelab's own, with those of kubelab.yaml over them."""
+    catalog = load_catalog()
+    own = deploy.chart_values(
+        catalog, pythons_of(lab), digests_of(lab), lab.spec.address_of(lab.control_plane.name)
+    )
+    values = merge(own, lab.spec.values)
+    validate_values(values)
+    return values
+
+
+def install_chart(lab: Lab) -> tuple[Outcome, str]:
+    """Install or upgrade the release when the chart or its values are others than those in the cluster."""
+    values = values_of(lab)
+    chart = resources.path(CHART)
+    stamp = deploy.input_stamp(chart, values)
+    helm = helm_of(lab)
+    current = helm.current(deploy.RELEASE, deploy.NAMESPACE)
+    if current and current.description == stamp and current.status == "deployed":
+        outcome, detail = Outcome.UNCHANGED, f"revision {current.number}"
+    else:
+        deploy.ensure_namespace(lab.kubeconfig)
+        number = helm.upgrade(deploy.RELEASE, deploy.NAMESPACE, chart, values, stamp)
+        outcome, detail = Outcome.CHANGED, f"revision {number}"
+    _keep_password(lab)
+    return outcome, detail
+
+
+def wait_until_healthy(lab: Lab) -> tuple[Outcome, str]:
+    """Wait until the hub answers on this machine."""
+    deploy.wait_until_healthy(lab.kubeconfig, address(lab))
+    return Outcome.UNCHANGED, address(lab)
+
+
+def read_status(lab: Lab) -> dict[str, Any]:
+    """Return nodes, versions, hub health and address, as `kubelab status -o json` prints them."""
+    from kubelab_helpers.cluster.health import read_nodes
+
+    containers = list_nodes(lab.engine, lab.spec.name)
+    current = helm_of(lab).current(deploy.RELEASE, deploy.NAMESPACE)
+    hub = deploy.read_health(lab.kubeconfig, address(lab))
+    return {
+        "cluster": lab.spec.name,
+        "kubernetes": lab.spec.kubernetes_version,
+        "nodes": [
+            {
+                "name": node.name,
+                "ready": node.ready,
+                "version": node.version,
+                "address": node.address,
+                "container": containers[f"{lab.spec.name}-{node.name}"].status
+                if f"{lab.spec.name}-{node.name}" in containers
+                else None,
+            }
+            for node in read_nodes(lab.kubeconfig)
+        ],
+        "registry": state.status if (state := registry_state(lab.engine)) else None,
+        "release": {"revision": current.number, "status": current.status, "chart": current.chart} if current else None,
+        "hub": {
+            "address": address(lab),
+            "healthy": hub.answers and not hub.unready,
+            "problems": list(hub.unready),
+            "admin": deploy.read_admin(lab.kubeconfig)[0] if current else None,
+            "password_file": str(lab.password_file),
+        },
+    }
+
+
+def helm_of(lab: Lab) -> Helm:
+    """Return the Helm of the artifact cache on this lab's cluster."""
+    return Helm(lab.store.fetch(["helm"], lab.reporter)["helm"], lab.kubeconfig)
+
+
+def _keep_password(lab: Lab) -> None:
+    _, password = deploy.read_admin(lab.kubeconfig)
+    if not lab.password_file.exists() or lab.password_file.read_text().strip() != password:
+        write_private(lab.password_file, password + "\n")

@@ -1,0 +1,55 @@
+"""The table of contents of an installation: every stage of `kubelab up`, in order.
+
+Each stage can be run again at any time: it looks first, and does only what is missing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kubelab_helpers.lab import cluster, images, machine, release
+from kubelab_helpers.lab.context import Lab
+from kubelab_helpers.result import Outcome, StageResult
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: `run` says whether it changed anything, and a line of detail."""
+
+    name: str
+    title: str
+    run: Callable[[Lab], tuple[Outcome, str]]
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("engine", "Docker is installed and runs", machine.ensure_engine),
+    Stage("preflight", "memory, disk and ports are free", machine.check_preconditions),
+    Stage("parts", "every third-party part is fetched or built, and verified", machine.fetch_parts),
+    Stage("node image", "the container node's image is built", images.build_node_image),
+    Stage("nodes", "the nodes run systemd", cluster.ensure_nodes),
+    Stage("prepare", "the nodes have containerd, kubelet and their settings", cluster.prepare_nodes),
+    Stage("control plane", "kubeadm init", cluster.make_control_plane),
+    Stage("network", "Flannel and the policy engine", cluster.install_network),
+    Stage("workers", "kubeadm join", cluster.join_workers),
+    Stage("ready", "every node is Ready and names resolve", cluster.wait_until_ready),
+    Stage("registry", "the lab's registry runs", images.start_registry),
+    Stage("images", "hub, proxy and notebook images are built", images.build_images),
+    Stage("push", "the images are in the registry", images.push_images),
+    Stage("release", "the chart is installed", release.install_chart),
+    Stage("prepull", "the notebook images are on the nodes", images.prepull_images),
+    Stage("healthy", "the hub answers", release.wait_until_healthy),
+)
+
+
+def run_stages(lab: Lab, stages: Sequence[Stage] = STAGES) -> list[StageResult]:
+    """Run the stages in order and return how each ended; the first error ends it and says where it was."""
+    results = []
+    for stage in stages:
+        began = time.monotonic()
+        outcome, detail = stage.run(lab)
+        seconds = time.monotonic() - began
+        results.append(StageResult(stage.name, outcome, seconds, detail))
+        lab.reporter.finish(stage.name, outcome, f"{detail} ({seconds:.1f} s)" if detail else f"{seconds:.1f} s")
+    return results

@@ -1,0 +1,136 @@
+"""The chart in the cluster: which values it gets, whether it must be upgraded, and whether it is healthy."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubelab_helpers.cluster.health import api_client, is_pod_ready, wait_until_none
+from kubelab_helpers.images.catalog import ImageCatalog
+
+RELEASE = "jupyterhub"
+NAMESPACE = "jupyterhub"
+ADMIN_SECRET = f"{RELEASE}-hub-admin"
+HEALTH_TIMEOUT_SECONDS = 300.0
+RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+
+
+@dataclass(frozen=True)
+class HubHealth:
+    """The hub's answer to its health page, and its pods that are not ready, with the reason."""
+
+    answers: bool
+    unready: tuple[str, ...]
+
+
+def chart_values(
+    catalog: ImageCatalog, pythons: Sequence[str], digests: Mapping[str, str], api_address: str
+) -> dict[str, Any]:
+    """Return what kubelab knows and the chart asks: images by digest, the Pythons, the API server's address."""
+    notebooks = [
+        {
+            "version": version,
+            "endOfLife": catalog.pythons[version].end_of_life.isoformat(),
+            "image": {"digest": digests[f"notebook-py{version}"]},
+            **({"default": True} if position == 0 else {}),
+        }
+        for position, version in enumerate(sorted(pythons, key=_minor, reverse=True))
+    ]
+    return {
+        "images": {
+            "hub": {"digest": digests["hub"]},
+            "proxy": {"digest": digests["proxy"]},
+            "provisioner": {"digest": digests["provisioner"]},
+        },
+        "pythons": notebooks,
+        "networkPolicy": {"apiServer": {"cidrs": [f"{api_address}/32"]}},
+    }
+
+
+def input_stamp(chart: Path, values: Mapping[str, Any]) -> str:
+    """Return a hash of the chart's files and the values: another one means that the release must be upgraded."""
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
+    for file in sorted(each for each in chart.rglob("*") if each.is_file()):
+        digest.update(str(file.relative_to(chart)).encode() + b"\0" + file.read_bytes())
+    return f"kubelab {digest.hexdigest()[:24]}"
+
+
+def ensure_namespace(kubeconfig: Path) -> None:
+    """Make the release's namespace, held to the restricted Pod Security Standard."""
+    from kubernetes import client
+    from kubernetes.client.exceptions import ApiException
+
+    body = {"metadata": {"name": NAMESPACE, "labels": RESTRICTED}}
+    with api_client(kubeconfig) as api:
+        core = client.CoreV1Api(api)
+        try:
+            core.create_namespace(body)
+        except ApiException as error:
+            if error.status != 409:
+                raise
+            core.patch_namespace(NAMESPACE, body)
+
+
+def read_admin(kubeconfig: Path) -> tuple[str, str]:
+    """Return the admin's name and generated password from the cluster's Secret."""
+    from kubernetes import client
+
+    with api_client(kubeconfig) as api:
+        data = client.CoreV1Api(api).read_namespaced_secret(ADMIN_SECRET, NAMESPACE).data
+    return (base64.b64decode(data["username"]).decode(), base64.b64decode(data["password"]).decode())
+
+
+def read_health(kubeconfig: Path, address: str) -> HubHealth:
+    """Ask the hub's health page through the proxy, and the cluster why pods are not ready."""
+    import requests
+    from kubernetes import client
+
+    try:
+        # The hub of a lab is on this machine's loopback address, where no proxy has a say.
+        http = requests.Session()
+        http.trust_env = False
+        answers = http.get(f"{address}/hub/health", timeout=5).ok
+    except requests.RequestException:
+        answers = False
+    selector = f"app.kubernetes.io/instance={RELEASE}"
+    with api_client(kubeconfig) as api:
+        core = client.CoreV1Api(api)
+        pods = [
+            pod
+            for namespace in (NAMESPACE, f"{NAMESPACE}-storage")
+            for pod in core.list_namespaced_pod(namespace, label_selector=selector, _request_timeout=10).items
+        ]
+    unready = tuple(
+        _describe(pod) for pod in pods if not is_pod_ready(pod) and pod.status.phase not in {"Succeeded", "Failed"}
+    )
+    return HubHealth(answers, unready if pods else ("the release has no pods",))
+
+
+def wait_until_healthy(kubeconfig: Path, address: str) -> None:
+    """Wait until every pod of the release is ready and the hub answers through the proxy."""
+
+    def missing() -> str:
+        health = read_health(kubeconfig, address)
+        return "; ".join(health.unready) or ("" if health.answers else f"{address}/hub/health does not answer")
+
+    wait_until_none(missing, HEALTH_TIMEOUT_SECONDS, "the hub")
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _describe(pod: Any) -> str:
+    """Return why a pod is not ready, in the words of its scheduler, its containers or its phase."""
+    reasons = [
+        f"{each.state.waiting.reason}: {each.state.waiting.message or ''}".rstrip(": ")
+        for each in pod.status.container_statuses or ()
+        if each.state and each.state.waiting
+    ]
+    reasons += [each.message for each in pod.status.conditions or () if each.status == "False" and each.message]
+    return f"pod {pod.metadata.name}: {reasons[0] if reasons else pod.status.phase}"

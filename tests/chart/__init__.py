@@ -1,0 +1,1 @@
+"""The chart, from its rendered manifests."""

@@ -1,0 +1,1 @@
+"""What every built image must hold to, asked of the image itself."""

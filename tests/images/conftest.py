@@ -1,0 +1,70 @@
+"""The images under test: those of the catalogue, as this machine's Docker has them. A missing one is a failure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import docker
+import docker.errors
+import pytest
+
+from kubelab_helpers.images.build import REGISTRY
+from kubelab_helpers.images.catalog import Image, load_catalog
+
+CATALOG = load_catalog()
+NOTEBOOKS = {image.python.version: image for image in CATALOG.select(["notebook"]) if image.python}
+SERVERS = [*CATALOG.select(["hub", "proxy"]), *NOTEBOOKS.values()]
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[docker.DockerClient]:
+    """A connection to this machine's Docker."""
+    connection = docker.from_env(timeout=180)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def require_image(client: docker.DockerClient) -> Callable[[Image], str]:
+    """Return the function that gives an image's reference, and fails with the command to build it if it is absent."""
+
+    def require(image: Image) -> str:
+        reference = image.reference(os.environ.get("KUBELAB_TEST_REGISTRY", REGISTRY))
+        try:
+            client.images.get(reference)
+        except docker.errors.ImageNotFound:
+            pytest.fail(f"{reference} is not here: run `kubelab image build {image.name}`", pytrace=False)
+        return reference
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def hub_image(require_image: Callable[[Image], str]) -> str:
+    """The hub's reference."""
+    return require_image(CATALOG.images["hub"])
+
+
+@pytest.fixture(scope="session")
+def proxy_image(require_image: Callable[[Image], str]) -> str:
+    """The proxy's reference."""
+    return require_image(CATALOG.images["proxy"])
+
+
+@pytest.fixture(scope="session", params=NOTEBOOKS.values(), ids=list(NOTEBOOKS))
+def notebook_image(request: pytest.FixtureRequest, require_image: Callable[[Image], str]) -> str:
+    """Each notebook's reference, one after the other."""
+    return require_image(request.param)
+
+
+@pytest.fixture(scope="session")
+def python_version(request: pytest.FixtureRequest, notebook_image: str) -> str:
+    """The version of Python that the notebook image under test was asked for, such as `3.11`."""
+    return str(notebook_image.rpartition("-py")[2])
+
+
+@pytest.fixture(scope="session", params=SERVERS, ids=[image.name for image in SERVERS])
+def server_image(request: pytest.FixtureRequest, require_image: Callable[[Image], str]) -> str:
+    """The reference of each image that ends up in a pod of the chart, one after the other."""
+    return require_image(request.param)

@@ -1,0 +1,102 @@
+"""Containers of the built images: run one program to its end, or hold a server while a test talks to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+DEADLINE_SECONDS = 120.0
+HOME = "/home/jovyan"
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a program in a container ended."""
+
+    status: int
+    output: str
+    errors: str
+
+
+def as_pod(user: str = "1000:100", home: str | None = HOME) -> dict[str, Any]:
+    """Return docker options for what a pod gives: no rights, a read-only root, an empty home and a /tmp."""
+    identity = dict(zip(("uid", "gid"), user.split(":"), strict=True))
+    empty_home = {home: f"mode=0755,uid={identity['uid']},gid={identity['gid']}"} if home else {}
+    return {
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "tmpfs": {"/tmp": "mode=1777,exec", **empty_home},
+        "user": user,
+    }
+
+
+def run_program(client: DockerClient, reference: str, argv: Sequence[str], **options: Any) -> Run:
+    """Run a program in a new container to its end, without a network unless the options name one."""
+    container = client.containers.create(reference, list(argv), **{"network_mode": "none", **options})
+    try:
+        container.start()
+        status = container.wait(timeout=DEADLINE_SECONDS)["StatusCode"]
+        return Run(status, read_logs(container, stderr=False), read_logs(container, stdout=False))
+    finally:
+        container.remove(force=True, v=True)
+
+
+def require_output(client: DockerClient, reference: str, argv: Sequence[str], **options: Any) -> str:
+    """Return what a program wrote, without surrounding space; it must end with 0."""
+    run = run_program(client, reference, argv, **options)
+    assert run.status == 0, f"{reference}: {argv[0]} ended with {run.status}:\n{run.output}{run.errors}"
+    return run.output.strip()
+
+
+@contextmanager
+def running(client: DockerClient, reference: str, argv: Sequence[str] | None = None, **options: Any) -> Iterator[Container]:
+    """Hold a container for the time of the block."""
+    container = client.containers.create(reference, list(argv) if argv else None, **options)
+    try:
+        container.start()
+        yield container
+    finally:
+        container.remove(force=True, v=True)
+
+
+def published_address(container: Container, port: int) -> str:
+    """Return the http address on this machine of a container's published port."""
+    container.reload()
+    [binding, *_] = container.ports[f"{port}/tcp"]
+    return f"http://127.0.0.1:{binding['HostPort']}"
+
+
+def wait_until_answer(
+    container: Container, url: str, headers: Mapping[str, str] | None = None, status: int = 200
+) -> requests.Response:
+    """Ask until the answer has that status; fail with the container's log at the deadline, or when it has ended."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    last = "no answer"
+    while time.monotonic() < deadline:
+        try:
+            response = requests.get(url, headers=headers, timeout=5)
+            if response.status_code == status:
+                return response
+            last = f"status {response.status_code}"
+        except requests.RequestException as error:
+            last = str(error)
+        container.reload()
+        if container.status == "exited":
+            break
+        time.sleep(0.02)
+    raise AssertionError(f"{url}: {last}\n{read_logs(container)}")
+
+
+def read_logs(container: Container, *, stdout: bool = True, stderr: bool = True) -> str:
+    """Return what a container wrote so far."""
+    return bytes(container.logs(stdout=stdout, stderr=stderr)).decode(errors="replace")
