@@ -1,4 +1,4 @@
-"""Where the data beside the code is: `charts/`, `images/` and `host-setup/`, in a checkout and in an installed wheel."""
+"""Where the data beside the code is: `charts/`, `images/`, `host-setup/`, in a checkout and in an installed wheel."""
 
 from __future__ import annotations
 

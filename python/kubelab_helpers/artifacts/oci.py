@@ -11,7 +11,7 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,14 @@ class ImageContent:
     entrypoint: Sequence[str] = ()
     user: str = ""
     base: Path | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_archive(target: Path, reference: str, content: ImageContent) -> None:
     """Write the image as an OCI archive that names itself `reference`."""
     scratch = target.with_name(target.name + ".layer")
     try:
-        _write_layer(scratch, content.files)
+        _write_layer(scratch, content.files, content.links)
         layers = [path for path in (content.base, scratch) if path]
         _write(target, reference, content, layers)
     finally:
@@ -54,7 +55,7 @@ def manifest_digest(archive: Path) -> str:
         return str(json.load(index)["manifests"][0]["digest"])
 
 
-def _write_layer(target: Path, files: Mapping[str, Path]) -> None:
+def _write_layer(target: Path, files: Mapping[str, Path], links: Mapping[str, str]) -> None:
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as tar:
         for folder in sorted({str(parent) for path in files for parent in Path(path).parents if str(parent) != "/"}):
             entry = tarfile.TarInfo(folder.lstrip("/"))
@@ -65,6 +66,10 @@ def _write_layer(target: Path, files: Mapping[str, Path]) -> None:
             entry.size, entry.mode = local.stat().st_size, 0o755
             with local.open("rb") as file:
                 tar.addfile(entry, file)
+        for path, pointed in sorted(links.items()):
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.type, entry.linkname = tarfile.SYMTYPE, pointed
+            tar.addfile(entry)
 
 
 def _write(target: Path, reference: str, content: ImageContent, layers: Sequence[Path]) -> None:

@@ -110,6 +110,7 @@ class Store:
             entrypoint=artifact.recipe.get("entrypoint", ()),
             user=artifact.recipe.get("user", ""),
             base=self._entry(layers["base"]).content if "base" in layers else None,
+            links=layers.get("links", {}),
         )
         oci.write_archive(content, f"{IMAGE_PREFIX}/{artifact.image_name}", image)
 

@@ -1,0 +1,1 @@
+"""The command lines: options in, results out; no work of their own."""

@@ -36,13 +36,14 @@ def api_client(kubeconfig: Path) -> Any:
     if not kubeconfig.exists():
         raise BlockedError("there is no cluster here yet", next_step="run `kubelab up` (or `make up`)")
     configuration = client.Configuration()
-    config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+    load: Any = config.load_kube_config  # it carries no types
+    load(str(kubeconfig), client_configuration=configuration)
     configuration.retries = False
     return client.ApiClient(configuration)
 
 
 def write_kubeconfig(control_plane: Runner, target: Path, cluster: str, port: int) -> None:
-    """Fetch the admin's kubeconfig, let it lead to the API's port on this machine's loopback, and keep it at mode 0600."""
+    """Keep the admin's kubeconfig, led to the API's port on this machine's loopback, at mode 0600."""
     text = control_plane.check(Command(("cat", ADMIN_KUBECONFIG))).text
     document = yaml.safe_load(text)
     for entry in document["clusters"]:
@@ -68,7 +69,8 @@ def read_nodes(kubeconfig: Path) -> list[NodeHealth]:
     from kubernetes import client
 
     with api_client(kubeconfig) as api:
-        items = client.CoreV1Api(api).list_node(_request_timeout=10).items
+        # Its types allow for an object without metadata or status; what a server lists has both.
+        items: list[Any] = client.CoreV1Api(api).list_node(_request_timeout=10).items
     return [
         NodeHealth(
             name=item.metadata.name,
@@ -81,7 +83,7 @@ def read_nodes(kubeconfig: Path) -> list[NodeHealth]:
 
 
 def wait_until_nodes_ready(kubeconfig: Path, names: Sequence[str]) -> float:
-    """Wait until every named node is Ready, and DNS and the policy engine have a ready pod; return the seconds waited."""
+    """Wait until every named node is Ready, and DNS and the policy engine are; return the seconds waited."""
     began = time.monotonic()
 
     def missing() -> str:

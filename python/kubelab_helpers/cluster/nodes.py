@@ -23,13 +23,14 @@ OWNER_LABEL = "io.kubelab.owner"
 INPUT_LABEL = "io.kubelab.input-hash"
 BOOT_TIMEOUT_SECONDS = 60.0
 
-# capabilities(7), by bit, as far as Docker 20.10 knows them. A bounding set that lacks one makes `--privileged` fail, so what is there is asked for by name.
+# capabilities(7), by bit, as far as Docker 20.10 knows them. A bounding set that lacks one makes `--privileged` fail,
+# so what is there is asked for by name.
 CAPABILITIES = (
     "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
     "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN "
     "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE "
     "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ"
-).split()
+).split()  # noqa: SIM905 — forty quoted words are no easier to read
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,11 @@ def list_nodes(engine: DockerClient, cluster: str) -> dict[str, NodeState]:
     # The registry carries the cluster's label too, but only nodes have an owner.
     labels = [f"{CLUSTER_LABEL}={cluster}", OWNER_LABEL]
     found = engine.containers.list(all=True, filters={"label": labels})
-    return {
-        each.name: NodeState(
-            each.name, each.status, each.labels.get(OWNER_LABEL, ""), each.labels.get(INPUT_LABEL, "")
-        )
+    states = (
+        NodeState(each.name or "", each.status, each.labels.get(OWNER_LABEL, ""), each.labels.get(INPUT_LABEL, ""))
         for each in found
-    }
+    )
+    return {state.name: state for state in states}
 
 
 def ensure_network(engine: DockerClient, cluster: str, subnet: str) -> Outcome:
@@ -130,7 +130,7 @@ def differs(engine: DockerClient, wanted: NodeContainer, state: NodeState) -> bo
 
 def remove_cluster(engine: DockerClient, cluster: str) -> list[str]:
     """Remove the cluster's nodes, their volumes and its network; return what was removed."""
-    label = {"label": f"{CLUSTER_LABEL}={cluster}"}
+    label: dict[str, Any] = {"label": f"{CLUSTER_LABEL}={cluster}"}
     removed = []
     for container in engine.containers.list(all=True, filters=label):
         container.remove(force=True, v=True)
@@ -182,24 +182,28 @@ def machine_nameservers() -> tuple[str, ...]:
 
 
 def _create(engine: DockerClient, wanted: NodeContainer, owner: str, input_hash: str) -> Container:
+    from docker.types import LogConfig
+
     labels = {CLUSTER_LABEL: wanted.cluster, OWNER_LABEL: owner, INPUT_LABEL: input_hash}
     engine.volumes.create(wanted.volume_name, labels=labels)
     api = engine.api
-    ports = {port.node_port: ("127.0.0.1", port.machine_port) for port in wanted.ports}
+    ports: dict[int | str, Any] = {port.node_port: ("127.0.0.1", port.machine_port) for port in wanted.ports}
     host_config = api.create_host_config(
         **_rights(),
         cgroupns="private",
         binds={wanted.volume_name: {"bind": "/var", "mode": "rw"}},
-        tmpfs={"/run": "", "/tmp": ""},
+        tmpfs={"/run": "", "/tmp": ""},  # noqa: S108 — the node's own, made empty for it
         port_bindings=ports,
         extra_hosts=wanted.hosts,
-        log_config={"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
+        log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),
         # The node comes back with the engine: a restart of the machine is not the end of the hub.
         restart_policy={"Name": "unless-stopped"},
     )
     # What the command line calls systempaths=unconfined: /proc/sys can be written.
     host_config |= {"MaskedPaths": [], "ReadonlyPaths": []}
     endpoint = api.create_endpoint_config(ipv4_address=wanted.address)
+    # types-docker 7.2 has this function's argument wrong: it is a mapping of networks to endpoints.
+    network_config: Any = api.create_networking_config
     created = api.create_container(
         wanted.image,
         name=wanted.container_name,
@@ -209,7 +213,7 @@ def _create(engine: DockerClient, wanted: NodeContainer, owner: str, input_hash:
         tty=True,
         environment={"container": "docker"},
         host_config=host_config,
-        networking_config=api.create_networking_config({wanted.cluster: endpoint}),
+        networking_config=network_config({wanted.cluster: endpoint}),
     )
     return engine.containers.get(created["Id"])
 

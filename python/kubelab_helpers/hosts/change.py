@@ -46,7 +46,7 @@ class Change(ABC):
     def operations(self) -> tuple[Command, ...]:
         """The commands that make it so; each may be run again after a crash."""
 
-    def refused_by(self, state: HostState) -> str | None:
+    def refused_by(self, state: HostState) -> str | None:  # noqa: ARG002 — what kinds with a guard look at
         """Why the change must not be made on this host, or None."""
         return None
 
@@ -178,8 +178,8 @@ class Sysctl(Change):
 class Unit(Change):
     """A systemd unit, enabled, and running with the configuration that `stamp` names.
 
-    The stamp is a hash of every file that the unit reads at its start. It is written after the restart, so that a change
-    cut off between the two is made again. With `start` False someone else starts the unit the first time (kubeadm).
+    The stamp is a hash of every file that the unit reads at its start. It is written after the restart, so that a
+    change cut off between the two is made again. With `start` False someone else starts the unit the first time (kubeadm).
     """
 
     name: str
@@ -259,7 +259,7 @@ class Correction(Change):
     def summary(self) -> str:
         return self.text
 
-    def satisfied_by(self, state: HostState) -> bool:
+    def satisfied_by(self, state: HostState) -> bool:  # noqa: ARG002 — decided from the facts already
         return False
 
     def operations(self) -> tuple[Command, ...]:

@@ -25,7 +25,8 @@ def read_plan(runner: Runner, steps: Sequence[Step], spec: NodeSpec) -> tuple[Pl
 def apply_plan(runner: Runner, decided: Plan, state: HostState, reporter: Reporter, task: str) -> int:
     """Apply a plan and return how many changes were made.
 
-    PartlyDoneError names the change that failed; what came before it is done and recorded, so that the same call goes on.
+    PartlyDoneError names the change that failed; what came before it is done and recorded, so that the same call
+    goes on.
     """
     closing: list[dict[str, Any]] = []
     for count, planned in enumerate(decided.changes):

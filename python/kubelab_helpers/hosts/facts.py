@@ -1,4 +1,4 @@
-"""What a host is (HostFacts) and how the things kubelab looks after stand on it (HostState): frozen, read in one go each."""
+"""What a host is (HostFacts) and how the things kubelab looks after stand on it (HostState): each read in one go."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ def probe_host(runner: Runner) -> HostFacts:
 
 
 def probe_state(runner: Runner, watched: Iterable[str]) -> HostState:
-    """Read how the watched things (`file:/path`, `unit:name`, `sysctl:key`, `stamp:name`, `images:`) stand, in one round trip."""
+    """Read how the watched things stand, in one round trip.
+
+    They are named `file:/path`, `unit:name`, `sysctl:key`, `stamp:name` and `images:`.
+    """
     return parse_state(runner.check(_probe("state", *sorted(set(watched)))).text)
 
 
@@ -136,7 +139,7 @@ def parse_state(text: str) -> HostState:
     state = HostState()
     journal: list[str] = []
     for line in text.splitlines():
-        kind, name, first, second = (line.split("\t") + ["", "", ""])[:4]
+        kind, name, first, second = [*line.split("\t"), "", "", ""][:4]
         match kind:
             case "file":
                 mode, _, owner = second.partition(" ")

@@ -1,6 +1,7 @@
 """The journal on the host: what is about to be changed and what has been, each line on disk before the next act.
 
-`/var/lib/kubelab/journal.jsonl`, mode 0600. An `intent` carries the hash and the backup of what it replaces, a `done` its end.
+`/var/lib/kubelab/journal.jsonl`, mode 0600. An `intent` carries the hash and the backup of what it replaces; a `done`
+is its end.
 A change whose last line is an intent was cut off; the next plan holds it again (`facts.unfinished_changes`).
 """
 

@@ -189,7 +189,9 @@ def _drop_replaced(engine: DockerClient, before: str | None, reference: str) -> 
     """Remove the image that lost its name to the new one, unless something still uses it."""
     from docker.errors import APIError
 
-    if before is None or before == _image_id(engine, reference) or engine.images.get(before).tags:
+    if before is None or before == _image_id(engine, reference) or not has_image(engine, before):
+        return
+    if engine.images.get(before).tags:
         return
     try:
         engine.images.remove(before)

@@ -65,7 +65,7 @@ def ensure_namespace(kubeconfig: Path) -> None:
     from kubernetes import client
     from kubernetes.client.exceptions import ApiException
 
-    body = {"metadata": {"name": NAMESPACE, "labels": RESTRICTED}}
+    body: Any = {"metadata": {"name": NAMESPACE, "labels": RESTRICTED}}
     with api_client(kubeconfig) as api:
         core = client.CoreV1Api(api)
         try:
@@ -81,7 +81,7 @@ def read_admin(kubeconfig: Path) -> tuple[str, str]:
     from kubernetes import client
 
     with api_client(kubeconfig) as api:
-        data = client.CoreV1Api(api).read_namespaced_secret(ADMIN_SECRET, NAMESPACE).data
+        data: Any = client.CoreV1Api(api).read_namespaced_secret(ADMIN_SECRET, NAMESPACE).data
     return (base64.b64decode(data["username"]).decode(), base64.b64decode(data["password"]).decode())
 
 
@@ -100,7 +100,7 @@ def read_health(kubeconfig: Path, address: str) -> HubHealth:
     selector = f"app.kubernetes.io/instance={RELEASE}"
     with api_client(kubeconfig) as api:
         core = client.CoreV1Api(api)
-        pods = [
+        pods: list[Any] = [
             pod
             for namespace in (NAMESPACE, f"{NAMESPACE}-storage")
             for pod in core.list_namespaced_pod(namespace, label_selector=selector, _request_timeout=10).items

@@ -1,7 +1,7 @@
 """Helm, through pyhelm3: its only user.
 
-pyhelm3 logs its command lines at INFO, runs them through a shell (quoted by shlex) and was written for Helm 3; each call made
-here was run against Helm 4.3. Values go on stdin; access goes by a kubeconfig file, so that no token is on an argv.
+pyhelm3 logs its command lines at INFO, runs them through a shell (quoted by shlex) and was written for Helm 3; each call
+made here was run against Helm 4.3. Values go on stdin; access goes by a kubeconfig file, so that no token is on an argv.
 https://github.com/azimuth-cloud/pyhelm3
 """
 

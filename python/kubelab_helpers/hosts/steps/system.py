@@ -76,7 +76,7 @@ def desire_names(facts: HostFacts, spec: NodeSpec) -> list[Change]:
 
 
 def desire_resolver(facts: HostFacts, spec: NodeSpec) -> list[Change]:
-    """The resolver that pods inherit is not a loopback one, which CoreDNS would ask in a circle (coredns issue 2087)."""
+    """The resolver that pods inherit is no loopback one, which CoreDNS would ask in a circle (coredns issue 2087)."""
     servers = spec.upstream_nameservers or facts.upstream_nameservers
     if not servers and not facts.resolver_loops:
         servers = facts.nameservers
