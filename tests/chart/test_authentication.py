@@ -102,6 +102,8 @@ def test_a_withdrawn_approval_ends_the_session(start: Callable[..., Any]) -> Non
     assert asyncio.run(authenticator.refresh_user(User())) is True
     UserInfo.change_authorization(authenticator.db, "ada")
     assert asyncio.run(authenticator.refresh_user(User())) is False
+    User.name = "added on the admin page"
+    assert asyncio.run(authenticator.refresh_user(User())) is True
 
 
 def test_signing_up_under_an_admins_name_gives_nothing(start: Callable[..., Any]) -> None:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 
 import docker
-import docker.errors
 import pytest
 
 from kubelab_helpers.images.build import REGISTRY
@@ -31,9 +30,7 @@ def require_image(client: docker.DockerClient) -> Callable[[Image], str]:
 
     def require(image: Image) -> str:
         reference = image.reference(os.environ.get("KUBELAB_TEST_REGISTRY", REGISTRY))
-        try:
-            client.images.get(reference)
-        except docker.errors.ImageNotFound:
+        if not client.images.list(name=reference):
             pytest.fail(f"{reference} is not here: run `kubelab image build {image.name}`", pytrace=False)
         return reference
 

@@ -59,7 +59,9 @@ def require_output(client: DockerClient, reference: str, argv: Sequence[str], **
 
 
 @contextmanager
-def running(client: DockerClient, reference: str, argv: Sequence[str] | None = None, **options: Any) -> Iterator[Container]:
+def running(
+    client: DockerClient, reference: str, argv: Sequence[str] | None = None, **options: Any
+) -> Iterator[Container]:
     """Hold a container for the time of the block."""
     container = client.containers.create(reference, list(argv) if argv else None, **options)
     try:
@@ -72,8 +74,9 @@ def running(client: DockerClient, reference: str, argv: Sequence[str] | None = N
 def published_address(container: Container, port: int) -> str:
     """Return the http address on this machine of a container's published port."""
     container.reload()
-    [binding, *_] = container.ports[f"{port}/tcp"]
-    return f"http://127.0.0.1:{binding['HostPort']}"
+    bindings = container.ports[f"{port}/tcp"]
+    assert bindings, f"port {port} is not published"
+    return f"http://127.0.0.1:{bindings[0]['HostPort']}"
 
 
 def wait_until_answer(

@@ -6,12 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-import docker
 import requests
 
 from .containers import as_pod, published_address, require_output, running, wait_until_answer
+
+if TYPE_CHECKING:
+    import docker
 
 JUPYTERHUB = "6.1.1"
 PROXY = "5.3.0"
@@ -22,6 +25,8 @@ PACKAGES = {
     "jupyterhub-idle-culler": "2.0.0",
 }
 IMPORTS = "kubespawner, nativeauthenticator, jupyterhub_idle_culler, kubernetes_asyncio, psycopg, ssl, sqlite3"
+# @import "name", @import url(name) and url(name), but no url(data:...).
+STYLE_NAMES = re.compile(r"""(?:@import\s*|url\()['"]?((?!data:|url\()[^'")]+)""")
 TOKEN = {"CONFIGPROXY_AUTH_TOKEN": "made-up"}
 HUB_COMMAND = (
     "jupyterhub",
@@ -47,7 +52,11 @@ def serving(client: docker.DockerClient, proxy_image: str, hub_image: str) -> It
         assert wait_until_answer(proxy, f"{api}/api/routes", headers).json() == {}
         # KubeSpawner asks for the service's address while it is imported by the hub.
         environment = {**TOKEN, "KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
-        options = {**as_pod("1000:1000", home=None), "environment": environment, "network_mode": f"container:{proxy.id}"}
+        options = {
+            **as_pod("1000:1000", home=None),
+            "environment": environment,
+            "network_mode": f"container:{proxy.id}",
+        }
         with running(client, hub_image, HUB_COMMAND, **options) as hub:
             address = published_address(proxy, 8000)
             wait_until_answer(hub, f"{address}/hub/health")
@@ -63,8 +72,10 @@ def test_hub_has_the_pinned_versions(client: docker.DockerClient, hub_image: str
 
 
 def test_hub_imports_what_the_chart_configures(client: docker.DockerClient, hub_image: str) -> None:
-    """Spawner, authenticator, culler, Kubernetes client and database drivers load; a POSIX shell is there for probes."""
-    script = f"python3 -c 'import {IMPORTS}' && jupyterhub-idle-culler --help >/dev/null && alembic --version >/dev/null"
+    """Spawner, authenticator, culler, Kubernetes client and database drivers load, and there is a POSIX shell."""
+    script = (
+        f"python3 -c 'import {IMPORTS}' && jupyterhub-idle-culler --help >/dev/null && alembic --version >/dev/null"
+    )
     require_output(client, hub_image, ["/bin/sh", "-c", script], **as_pod("1000:1000", home=None))
 
 
@@ -91,6 +102,5 @@ def test_hub_behind_proxy_serves_a_complete_login_page(
             answer = requests.get(url, timeout=10)
             assert answer.status_code == 200, url
             if ".css" in url:
-                named = re.findall(r"url\(['\"]?([^)'\"]+)", answer.text) + re.findall(r"@import ['\"]([^'\"]+)", answer.text)
-                pending |= {urljoin(url, each) for each in named if not each.startswith("data:")} - fetched
+                pending |= {urljoin(url, named) for named in STYLE_NAMES.findall(answer.text)} - fetched
     assert any(url.partition("?")[0].endswith(".woff2") for url in fetched)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import docker
 import pytest
-
-from kubelab_helpers.images.catalog import Image
 
 from .conftest import NOTEBOOKS, SERVERS
 from .containers import require_output
+
+if TYPE_CHECKING:
+    import docker
+
+    from kubelab_helpers.images.catalog import Image
 
 # Measured 2026-11: hub 334 MB, proxy 234 MB, notebooks 735 to 748 MB. A larger one must say why.
 LIMITS_BYTES = {"hub": 350_000_000, "proxy": 250_000_000, "notebook": 800_000_000}

@@ -6,14 +6,17 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import docker
 import requests
-
-from kubelab_helpers.images.catalog import Image
 
 from .conftest import NOTEBOOKS
 from .containers import as_pod, published_address, require_output, running, wait_until_answer
+
+if TYPE_CHECKING:
+    import docker
+
+    from kubelab_helpers.images.catalog import Image
 
 PROGRAMS = Path(__file__).with_name("programs")
 SERVER_PYTHON = "/opt/server/bin/python"
@@ -21,7 +24,9 @@ JUPYTERHUB = "6.1.1"
 JUPYTERLAB = "4.6.6"
 # Measured 1.6 to 1.9 s on an idle 2-core machine; the limit is for a machine that does other things as well.
 FIRST_ANSWER_SECONDS = 20.0
-IMPORTS = "ssl, sqlite3, ctypes, lzma, bz2, readline, zlib, hashlib, curses, uuid, decimal, numpy, pandas, matplotlib.pyplot"
+IMPORTS = (
+    "ssl, sqlite3, ctypes, lzma, bz2, readline, zlib, hashlib, curses, uuid, decimal, numpy, pandas, matplotlib.pyplot"
+)
 
 
 def test_python_is_the_asked_one_in_every_kind_of_shell(
@@ -37,7 +42,9 @@ def test_python_is_the_asked_one_in_every_kind_of_shell(
 
 def test_kernel_runs_the_asked_python(client: docker.DockerClient, notebook_image: str, python_version: str) -> None:
     """The kernel `python3` executes code, in a container with a read-only root, as user 1000."""
-    code = f"import sys, os, json, {IMPORTS}; print(json.dumps([list(sys.version_info[:2]), os.getuid(), sys.executable]))"
+    code = (
+        f"import sys, os, json, {IMPORTS}; print(json.dumps([list(sys.version_info[:2]), os.getuid(), sys.executable]))"
+    )
     program = (PROGRAMS / "execute_in_kernel.py").read_text()
     answer = require_output(client, notebook_image, [SERVER_PYTHON, "-c", program, "python3", code], **as_pod())
     major, minor = map(int, python_version.split("."))
@@ -99,9 +106,9 @@ def test_server_answers(
             "JUPYTERHUB_SERVICE_URL": "http://0.0.0.0:8888/user/probe/",
             "JUPYTERHUB_USER": "probe",
         }
-        network = {"network_mode": f"container:{stand_in.id}", "environment": environment}
+        options = {**as_pod(), "network_mode": f"container:{stand_in.id}", "environment": environment}
         begin = time.monotonic()
-        with running(client, notebook_image, **network, **as_pod()) as server:
+        with running(client, notebook_image, **options) as server:
             version = wait_until_answer(server, f"{address}/api").json()
             seconds = time.monotonic() - begin
             record_property("first_answer_seconds", round(seconds, 2))

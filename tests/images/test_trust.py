@@ -9,13 +9,19 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import IO, cast
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, cast
 
-import docker
+import certifi
 import pytest
 
 from kubelab_helpers.images.secrets import build_secrets
+
+from .containers import require_output
+
+if TYPE_CHECKING:
+    import docker
 
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s+(.+?)\s+-----END CERTIFICATE-----", re.DOTALL)
 SETTINGS = {"pip.conf", "npmrc", ".npmrc", ".netrc", ".pypirc", "uv.toml"}
@@ -56,24 +62,15 @@ def record_entries(record: str, text: bytes) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def exported(client: docker.DockerClient, reference: str) -> Iterator[tarfile.TarFile]:
-    """Give an image's whole file system as a stream."""
+    """Give an image's whole file system as an archive."""
     container = client.containers.create(reference, ["true"])
     try:
-        chunks = container.export(chunk_size=1 << 20)
-
-        class Stream:
-            """A readable file over the chunks: tarfile asks for blocks of its own size."""
-
-            rest = b""
-
-            def read(self, size: int) -> bytes:
-                while len(self.rest) < size and (more := next(chunks, b"")):
-                    self.rest += more
-                block, self.rest = self.rest[:size], self.rest[size:]
-                return block
-
-        with tarfile.open(fileobj=cast("IO[bytes]", Stream()), mode="r|", bufsize=1 << 20) as tar:
-            yield tar
+        with TemporaryFile() as file:
+            for chunk in container.export(chunk_size=1 << 20):
+                file.write(cast("bytes", chunk))
+            file.seek(0)
+            with tarfile.open(fileobj=file) as tar:
+                yield tar
     finally:
         container.remove(force=True)
 
@@ -108,11 +105,13 @@ def read_contents(client: docker.DockerClient, reference: str, foreign: Mapping[
 
 @pytest.fixture(scope="module")
 def contents(client: docker.DockerClient, server_image: str) -> Contents:
-    """What the image under test holds; certificates that only this machine trusts are looked for in every file."""
-    bundle = client.containers.run(server_image, ["cat", f"/{DEBIAN_BUNDLE}"], entrypoint=[], remove=True)
-    only_here = machine_certificates() - read_certificates(bundle)
-    # The middle of the base64 text: unlike the beginning, no two certificates share it; 40 characters lie in one line.
-    parts = {line: each for each in only_here for line in (each[64 * 8 : 64 * 8 + 40],)}
+    """What the image under test holds; authorities of this machine that are not public are looked for in every file."""
+    script = f"find /{DEBIAN_SOURCES} -name '*.crt' -exec cat {{}} +"
+    debian = require_output(client, server_image, ["sh", "-c", script]).encode()
+    public = read_certificates(debian) | read_certificates(Path(certifi.where()).read_bytes())
+    only_here = machine_certificates() - public
+    # The last full line of its base64 text lies in the signature: a reissued authority shares everything else.
+    parts = {each[end - 64 : end]: each for each in only_here for end in [(len(each) - 1) // 64 * 64]}
     return read_contents(client, server_image, parts)
 
 

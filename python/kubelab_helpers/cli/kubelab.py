@@ -36,7 +36,9 @@ class Output(StrEnum):
     JSON = "json"
 
 
-FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="The lab's file.", show_default="kubelab.yaml if it is there")]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", "-f", help="The lab's file.", show_default="kubelab.yaml if it is there")
+]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text for people, json for programs.")]
 FOLDER = Path(".kubelab")
 
@@ -54,7 +56,9 @@ def up(
     output: OutputOption = Output.TEXT,
     source: Annotated[str | None, typer.Option(help="auto, bundle, upstream, modules or debian.")] = None,
     bundle: Annotated[Path | None, typer.Option(help="A bundle's folder or tar.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a cluster made from other inputs, with its homes.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a cluster made from other inputs, with its homes.")
+    ] = False,
 ) -> None:
     """Bring the lab up: engine, nodes, cluster, images, hub. Run it again at any time; it does only what is missing.
 
@@ -107,6 +111,33 @@ def down(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
 
 
 @app.command()
+def clean(
+    file: FileOption = None,
+    output: OutputOption = Output.TEXT,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is removed.")] = False,
+) -> None:
+    """Remove the lab, the built images and the cache of parts. The next `up` builds everything again, for half an hour.
+
+    Example: kubelab clean --yes
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.errors import InvalidInputError
+    from kubelab_helpers.lab.down import clean_machine
+    from kubelab_helpers.lab.lock import hold_lock
+
+    if not yes:
+        raise InvalidInputError("clean removes the users' homes and the cache", next_step="kubelab clean --yes")
+    with render.ProgressReporter() as reporter:
+        lab = _lab(file, reporter)
+        with hold_lock(lab.spec.name):
+            removed = clean_machine(lab)
+    if output is Output.JSON:
+        render.print_json({"removed": removed})
+        return
+    render.print_text("\n".join(f"removed {each}" for each in removed))
+
+
+@app.command()
 def status(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
     """Show nodes, versions, the hub's health and its address. Exit status 1 when the hub is not healthy.
 
@@ -149,7 +180,9 @@ def list_images(output: OutputOption = Output.TEXT) -> None:
     if output is Output.JSON:
         render.print_json({"images": rows})
         return
-    render.print_table(("image", "Python", "end of life", "status"), [[str(each or "") for each in row.values()] for row in rows])
+    render.print_table(
+        ("image", "Python", "end of life", "status"), [[str(each or "") for each in row.values()] for row in rows]
+    )
 
 
 @image_app.command("build")
@@ -182,29 +215,32 @@ def build_images(
         render.print_json({"images": rows})
         return
     columns = ("image", "built", "seconds", "MB")
-    table = [[each.name, "yes" if each.changed else "as it was", f"{each.seconds:.1f}", str(each.size_bytes // 10**6)] for each in built]
+    table = [
+        [each.name, "yes" if each.changed else "as it was", f"{each.seconds:.1f}", str(each.size_bytes // 10**6)]
+        for each in built
+    ]
     render.print_table(columns, table)
 
 
 @bundle_app.command("create")
 def create_bundle(
-    target: Annotated[Path, typer.Argument(help="A folder, or a file that ends in .tar.")], file: FileOption = None
+    target: Annotated[Path, typer.Argument(help="A folder, or a file that ends in .tar.")],
+    file: FileOption = None,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Write every part that `up` needs into a bundle.
 
     Example: kubelab bundle create /media/usb/kubelab.tar
     """
-    from kubelab_helpers.artifacts.bundle import create_bundle as create
     from kubelab_helpers.cli import render
-    from kubelab_helpers.errors import InvalidInputError
-    from kubelab_helpers.lab.context import PARTS, ROOT_FILE_SYSTEMS
+    from kubelab_helpers.lab import bundle
 
-    if target.exists():
-        raise InvalidInputError(f"{target} is there already", next_step="name another target, or remove it")
     with render.ProgressReporter() as reporter:
-        lab = _lab(file, reporter)
-        create([*PARTS, *ROOT_FILE_SYSTEMS], target, lab.store, reporter)
-    render.print_text(f"{target}: {len(PARTS)} parts and what they are made of")
+        names = bundle.create_bundle(_lab(file, reporter), target)
+    if output is Output.JSON:
+        render.print_json({"bundle": str(target), "parts": names})
+        return
+    render.print_text(f"{target}: {len(names)} parts")
 
 
 def main() -> None:
@@ -230,7 +266,9 @@ def _lab(
 
     spec = read_spec(file)
     if source and source not in get_args(SourceName):
-        raise InvalidInputError(f"there is no source {source}", next_step=f"choose among {', '.join(get_args(SourceName))}")
+        raise InvalidInputError(
+            f"there is no source {source}", next_step=f"choose among {', '.join(get_args(SourceName))}"
+        )
     if source:
         spec = dataclasses.replace(spec, source=cast("SourceName", source))
     if bundle:
@@ -241,9 +279,13 @@ def _lab(
 def _print_status(found: dict[str, Any]) -> None:
     from kubelab_helpers.cli import render
 
-    rows = [[node["name"], "Ready" if node["ready"] else "NOT ready", node["version"], node["address"]] for node in found["nodes"]]
+    rows = [
+        [node["name"], "Ready" if node["ready"] else "NOT ready", node["version"], node["address"]]
+        for node in found["nodes"]
+    ]
     render.print_table(("node", "state", "version", "address"), rows, title=f"cluster {found['cluster']}")
     hub = found["hub"]
     render.print_text(f"Hub:      {hub['address']} ({'healthy' if hub['healthy'] else 'NOT healthy'})")
-    render.print_text("\n".join(f"          {problem}" for problem in hub["problems"]) if hub["problems"] else "")
+    for problem in hub["problems"]:
+        render.print_text(f"          {problem}")
     render.print_text(f"Admin:    {hub['admin']}\nPassword: in {hub['password_file']}")

@@ -16,7 +16,12 @@ from kubelab_helpers.result import SCHEMA, Outcome, StageResult
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-MARKS = {Outcome.CHANGED: "changed", Outcome.UNCHANGED: "as it was", Outcome.FAILED: "failed", Outcome.BLOCKED: "blocked"}
+MARKS = {
+    Outcome.CHANGED: "changed",
+    Outcome.UNCHANGED: "as it was",
+    Outcome.FAILED: "failed",
+    Outcome.BLOCKED: "blocked",
+}
 
 
 class ProgressReporter:

@@ -82,9 +82,7 @@ def _start_directly() -> None:
         if stale.is_file() and not _is_program(stale.read_text().strip(), ("dockerd", "containerd")):
             stale.unlink()
     with DAEMON_LOG.open("ab") as log:
-        subprocess.Popen(
-            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
-        )
+        subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
 
 
 def _is_program(pid: str, names: tuple[str, ...]) -> bool:
@@ -100,6 +98,7 @@ def _wait_until_running() -> None:
         if time.monotonic() > deadline:
             tail = DAEMON_LOG.read_text().splitlines()[-5:] if DAEMON_LOG.exists() else []
             raise KubelabError(
-                "Docker did not start within 60 s\n" + "\n".join(tail), next_step=f"read {DAEMON_LOG} or journalctl -u docker"
+                "Docker did not start within 60 s\n" + "\n".join(tail),
+                next_step=f"read {DAEMON_LOG} or journalctl -u docker",
             )
         time.sleep(0.3)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,16 @@ class NodeHealth:
     address: str
 
 
-def api_client(kubeconfig: Path) -> Any:
-    """Return a Kubernetes API client; BlockedError when there is no way into a cluster."""
+class ApiError(KubelabError):
+    """The API server did not answer, or refused."""
+
+
+@contextmanager
+def api_client(kubeconfig: Path) -> Iterator[Any]:
+    """Open a Kubernetes API client; BlockedError when there is no way into a cluster, ApiError when it is of no use."""
     from kubernetes import client, config
+    from kubernetes.client.exceptions import ApiException
+    from urllib3.exceptions import HTTPError
 
     if not kubeconfig.exists():
         raise BlockedError("there is no cluster here yet", next_step="run `kubelab up` (or `make up`)")
@@ -39,7 +47,16 @@ def api_client(kubeconfig: Path) -> Any:
     load: Any = config.load_kube_config  # it carries no types
     load(str(kubeconfig), client_configuration=configuration)
     configuration.retries = False
-    return client.ApiClient(configuration)
+    try:
+        with client.ApiClient(configuration) as api:
+            yield api
+    except ApiException as error:
+        raise ApiError(f"the API server at {configuration.host} says {error.status} {error.reason}") from error
+    except HTTPError as error:
+        raise ApiError(
+            f"the API server at {configuration.host} does not answer ({type(error).__name__})",
+            next_step="`kubelab up` starts what does not run",
+        ) from error
 
 
 def write_kubeconfig(control_plane: Runner, target: Path, cluster: str, port: int) -> None:
@@ -102,16 +119,13 @@ def wait_until_none(missing: Callable[[], str], timeout_seconds: float, what: st
 
     An API that does not answer for a moment (it restarts when its certificates or flags change) is asked again.
     """
-    from kubernetes.client.exceptions import ApiException
-    from urllib3.exceptions import HTTPError
-
     deadline = time.monotonic() + timeout_seconds
     last = "nothing was heard"
     while time.monotonic() < deadline:
         try:
             last = missing()
-        except (ApiException, HTTPError) as error:
-            last = f"the API server does not answer: {error.__class__.__name__}"
+        except ApiError as error:
+            last = error.what
         if not last:
             return
         time.sleep(POLL_SECONDS)

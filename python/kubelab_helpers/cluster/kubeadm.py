@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kubelab_helpers.errors import KubelabError
 from kubelab_helpers.hosts.change import Action, Change, File
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.plan import Step
-from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.hosts.steps.system import RESOLV_CONF
 from kubelab_helpers.hosts.template import render
@@ -24,6 +22,9 @@ KUBEADM_TIMEOUT_SECONDS = 400.0
 # kubeadm's system verification reads the kernel's build configuration, which kernels without /lib/modules and
 # /proc/config.gz do not show; the features it asks for are probed by their effect instead (hosts/steps/system.py).
 IGNORED_PREFLIGHT = "SystemVerification"
+
+# `docker exec` and ssh leave their command running when they are interrupted: the next one waits for its end.
+_ONE_AT_A_TIME = ("flock", "--close", "--timeout=300", "/run/kubelab-kubeadm.lock")
 
 # The key is made on the host, once, and never leaves it. secretbox is the strongest provider that needs no key
 # service: https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/#providers
@@ -129,26 +130,13 @@ def join_step(credentials: JoinCredentials | None) -> Step:
     return Step("join", desire)
 
 
-def issue_credentials(control_plane: Runner) -> JoinCredentials:
-    """Make a bootstrap token on the control plane, good for 30 minutes, and read the CA's hash."""
-    admin = f"--kubeconfig={ADMIN_KUBECONFIG}"
-    argv = (KUBEADM, "token", "create", "--ttl=30m", "--print-join-command", admin)
-    words = control_plane.check(Command(argv, timeout_seconds=60)).text.split()
-    try:
-        return JoinCredentials(
-            token=words[words.index("--token") + 1],
-            ca_hash=words[words.index("--discovery-token-ca-cert-hash") + 1],
-        )
-    except (ValueError, IndexError) as error:
-        raise KubelabError("kubeadm did not print a join command", repeat=" ".join(argv)) from error
-
-
 def _kubeadm(*arguments: str) -> Command:
-    argv = (KUBEADM, *arguments, f"--ignore-preflight-errors={IGNORED_PREFLIGHT}")
+    argv = (*_ONE_AT_A_TIME, KUBEADM, *arguments, f"--ignore-preflight-errors={IGNORED_PREFLIGHT}")
     return Command(argv, timeout_seconds=KUBEADM_TIMEOUT_SECONDS)
 
 
 def _reset() -> Command:
     # Before a first init or join there is nothing to reset and this takes a second; after one that was cut off it
     # clears the half. The guard of the Action keeps it away from a cluster that is not ours.
-    return Command((KUBEADM, "reset", "--force", "--cleanup-tmp-dir"), timeout_seconds=120)
+    argv = (*_ONE_AT_A_TIME, KUBEADM, "reset", "--force", "--cleanup-tmp-dir")
+    return Command(argv, timeout_seconds=KUBEADM_TIMEOUT_SECONDS)

@@ -25,12 +25,12 @@ BOOT_TIMEOUT_SECONDS = 60.0
 
 # capabilities(7), by bit, as far as Docker 20.10 knows them. A bounding set that lacks one makes `--privileged` fail,
 # so what is there is asked for by name.
-CAPABILITIES = (
+CAPABILITIES = (  # noqa: SIM905 — forty quoted words are no easier to read
     "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
     "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN "
     "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE "
     "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ"
-).split()  # noqa: SIM905 — forty quoted words are no easier to read
+).split()
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def wait_until_booted(runner: ContainerRunner) -> None:
             return
         time.sleep(0.2)
     raise KubelabError(
-        f"container node {runner.name} did not boot within {BOOT_TIMEOUT_SECONDS:g} s (systemd says {said or 'nothing'})",
+        f"node {runner.name} did not boot within {BOOT_TIMEOUT_SECONDS:g} s (systemd says {said or 'nothing'})",
         repeat=f"docker logs {runner.name}",
         next_step="`kubelab down` removes it, then run the same command again",
     )
@@ -247,4 +247,6 @@ def _image_id(engine: DockerClient, image: str) -> str:
     try:
         return str(engine.images.get(image).id)
     except ImageNotFound as error:
-        raise BlockedError(f"there is no image {image}", next_step="build it with `kubelab image build node`") from error
+        raise BlockedError(
+            f"there is no image {image}", next_step="build it with `kubelab image build node`"
+        ) from error

@@ -10,9 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.command import Command, upload, write_file
 from kubelab_helpers.hosts.facts import FileState, HostState
-from kubelab_helpers.hosts.runner import WRITE_FILE, upload
 
 STAMPS = "/var/lib/kubelab/stamps"
 
@@ -82,8 +81,7 @@ class File(Change):
         return found is not None and (found.sha256, found.mode, found.owner) == wanted
 
     def operations(self) -> tuple[Command, ...]:
-        argv = ("sh", "-c", WRITE_FILE, "write-file", self.path, f"{self.mode:o}", self.owner)
-        return (Command(argv, stdin=self.content),)
+        return (write_file(self.path, self.content, self.mode, self.owner),)
 
 
 @dataclass(frozen=True)
@@ -179,7 +177,7 @@ class Unit(Change):
     """A systemd unit, enabled, and running with the configuration that `stamp` names.
 
     The stamp is a hash of every file that the unit reads at its start. It is written after the restart, so that a
-    change cut off between the two is made again. With `start` False someone else starts the unit the first time (kubeadm).
+    change cut off between the two is made again. Without `start` someone else starts it the first time (kubeadm).
     """
 
     name: str
@@ -307,8 +305,7 @@ class Action(Change):
 
 def write_stamp(name: str, value: str) -> Command:
     """Return the command that records a stamp on the host."""
-    argv = ("sh", "-c", WRITE_FILE, "write-file", f"{STAMPS}/{name}", "644", "0:0")
-    return Command(argv, stdin=value.encode())
+    return write_file(f"{STAMPS}/{name}", value.encode(), 0o644)
 
 
 def stamp_of(*parts: bytes | str) -> str:

@@ -8,6 +8,17 @@ from pathlib import Path
 
 from kubelab_helpers.errors import KubelabError
 
+# The rename makes the file appear whole or not at all. A bind-mounted file (a container's /etc/hosts) cannot be
+# replaced by rename (EBUSY), so it alone is rewritten in place.
+WRITE_FILE = """set -eu
+mkdir -p -- "$(dirname -- "$1")"
+partial="$(dirname -- "$1")/.$(basename -- "$1").kubelab-partial"
+cat > "$partial"
+chmod "$2" "$partial"
+chown "$3" "$partial"
+mv -f -- "$partial" "$1" 2>/dev/null || { cat "$partial" > "$1"; rm -f "$partial"; }
+"""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -30,6 +41,16 @@ class Command:
         for secret in self.secrets:
             text = text.replace(secret, "***") if secret else text
         return text
+
+
+def write_file(path: str, content: bytes, mode: int, owner: str = "0:0") -> Command:
+    """Return the command that puts `content` at an absolute path, with its mode and numeric owner."""
+    return Command(("sh", "-c", WRITE_FILE, "write-file", path, f"{mode:o}", owner), stdin=content)
+
+
+def upload(local: Path, path: str, mode: int) -> Command:
+    """Return the command that puts a local file at an absolute path, owned by root."""
+    return Command(("sh", "-c", WRITE_FILE, "write-file", path, f"{mode:o}", "0:0"), stdin_path=local)
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,7 @@ def _verify(runner: Runner, steps: Sequence[Step], spec: NodeSpec) -> None:
         )
 
 
-def _record_intent(
-    runner: Runner, planned: PlannedChange, state: HostState, closing: list[dict[str, Any]]
-) -> None:
+def _record_intent(runner: Runner, planned: PlannedChange, state: HostState, closing: list[dict[str, Any]]) -> None:
     """Write the last change's end and this one's beginning in one go: one round trip a change, not two."""
     path = planned.change.replaces
     found = state.files.get(path) if path else None

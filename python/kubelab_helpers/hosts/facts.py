@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from kubelab_helpers import resources
+from kubelab_helpers.errors import KubelabError
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.runner import Runner
 
@@ -80,7 +81,14 @@ class HostState:
 
 def probe_host(runner: Runner) -> HostFacts:
     """Read a host's facts in one round trip; nothing is written there."""
-    return parse_facts(runner.check(_probe("host")).text)
+    command = _probe("host")
+    try:
+        return parse_facts(runner.check(command).text)
+    except ValueError as error:
+        raise KubelabError(
+            f"{runner.name}: the probe's answer cannot be read: {error}",
+            next_step="the host needs the usual programs of a Linux system (awk, df, grep, id, uname)",
+        ) from error
 
 
 def probe_state(runner: Runner, watched: Iterable[str]) -> HostState:
@@ -154,9 +162,7 @@ def parse_state(text: str) -> HostState:
                 state.images[name] = first
             case "journal":
                 journal.append(name)
-    return HostState(
-        state.files, state.units, state.sysctls, state.stamps, state.images, unfinished_changes(journal)
-    )
+    return HostState(state.files, state.units, state.sysctls, state.stamps, state.images, unfinished_changes(journal))
 
 
 def unfinished_changes(lines: Iterable[str]) -> frozenset[str]:

@@ -23,6 +23,8 @@ _APPEND = """set -eu
 umask 077
 mkdir -p "$(dirname "$1")" "$2"
 if [ -n "$3" ] && [ -f "$3" ] && [ ! -e "$2/$4" ]; then cp -p -- "$3" "$2/$4"; sync "$2/$4" 2>/dev/null || sync; fi
+# A line that a crash cut off must not swallow the one that follows it.
+if [ -s "$1" ] && [ -n "$(tail -c 1 "$1")" ]; then echo >> "$1"; fi
 cat >> "$1"
 sync "$1" 2>/dev/null || sync
 """

@@ -52,9 +52,7 @@ def plan(host: str, desired: Sequence[PlannedChange], state: HostState) -> Plan:
     BlockedError if one of them would overwrite what is not ours.
     """
     missing = tuple(
-        each
-        for each in desired
-        if not each.change.satisfied_by(state) or each.change.id in state.unfinished
+        each for each in desired if not each.change.satisfied_by(state) or each.change.id in state.unfinished
     )
     refusals = [reason for each in missing if (reason := each.change.refused_by(state))]
     if refusals:

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 from typing import Protocol
 
 from kubelab_helpers.errors import KubelabError
 from kubelab_helpers.hosts.command import Command, CommandError, CommandTimeoutError, Completed
-
-# The rename makes the file appear whole or not at all. A bind-mounted file (a container's /etc/hosts) cannot be
-# replaced by rename (EBUSY), so it alone is rewritten in place.
-WRITE_FILE = """set -eu
-mkdir -p -- "$(dirname -- "$1")"
-partial="$(dirname -- "$1")/.$(basename -- "$1").kubelab-partial"
-cat > "$partial"
-chmod "$2" "$partial"
-chown "$3" "$partial"
-mv -f -- "$partial" "$1" 2>/dev/null || { cat "$partial" > "$1"; rm -f "$partial"; }
-"""
 
 
 class Runner(Protocol):
@@ -66,12 +54,6 @@ class ContainerRunner:
     def check(self, command: Command) -> Completed:
         """Run a command and require status 0."""
         return _require_success(self.run(command), self.name)
-
-
-def upload(local: Path, remote: str, mode: int) -> Command:
-    """Return the command that puts a local file at an absolute path, through any runner."""
-    argv = ("sh", "-c", WRITE_FILE, "write-file", remote, f"{mode:o}", "0:0")
-    return Command(argv, stdin_path=local)
 
 
 def _run_process(actual: Command, asked: Command, where: str) -> Completed:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from kubelab_helpers.cluster import health, kubeadm, network, nodes
+from kubelab_helpers.cluster import credentials, health, kubeadm, network, nodes
 from kubelab_helpers.cluster.spec import HostSpec
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.executor import converge, read_plan
@@ -65,7 +65,7 @@ def join_workers(lab: Lab) -> tuple[Outcome, str]:
     waiting = [host for host in lab.spec.workers if _plan_join(lab, host, parts)]
     if not waiting:
         return Outcome.UNCHANGED, "0 changes"
-    step = kubeadm.join_step(kubeadm.issue_credentials(lab.runner(lab.control_plane)))
+    step = kubeadm.join_step(credentials.issue_credentials(lab.runner(lab.control_plane)))
     return _counted(_on_all(waiting, lambda host: _converge(lab, host, (step,), parts, f"join {host.name}")))
 
 
@@ -93,9 +93,7 @@ def _remove_if_other(lab: Lab, wanted: Sequence[nodes.NodeContainer], existing: 
     """Remove a cluster whose nodes were made from other inputs; its homes are only given up when that was asked for."""
     same = {each.container_name: each for each in wanted}
     other = [
-        name
-        for name, state in existing.items()
-        if name not in same or nodes.differs(lab.engine, same[name], state)
+        name for name, state in existing.items() if name not in same or nodes.differs(lab.engine, same[name], state)
     ]
     if not other:
         return ""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
+from kubelab_helpers.artifacts import cache
 from kubelab_helpers.cluster import engine, nodes
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.result import Outcome
 
+IMAGE_NAMES = ("localhost:5000/kubelab/", "localhost/kubelab/")
+"""What every image begins with that kubelab built or loaded here."""
 KEPT = ("kubeconfig", "admin-password", "digests.json")
 
 
@@ -22,4 +27,18 @@ def remove_lab(lab: Lab) -> list[str]:
             file.unlink()
             removed.append(f"file {file}")
     lab.reporter.finish("down", Outcome.CHANGED if removed else Outcome.UNCHANGED, f"{len(removed)} removed")
+    return removed
+
+
+def clean_machine(lab: Lab) -> list[str]:
+    """Remove the lab, and everything that makes the next `up` fast: built images and the cache of parts."""
+    removed = remove_lab(lab)
+    for image in lab.engine.images.list():
+        for tag in image.tags:
+            if tag.startswith(IMAGE_NAMES):
+                lab.engine.images.remove(tag, force=True)
+                removed.append(f"image {tag}")
+    if cache.root().is_dir():
+        shutil.rmtree(cache.root())
+        removed.append(f"folder {cache.root()}")
     return removed

@@ -7,6 +7,7 @@ from typing import Any
 from kubelab_helpers import resources
 from kubelab_helpers.cluster.health import write_private
 from kubelab_helpers.cluster.nodes import list_nodes
+from kubelab_helpers.document import merge
 from kubelab_helpers.images.catalog import load_catalog
 from kubelab_helpers.images.registry import registry_state
 from kubelab_helpers.lab.context import Lab
@@ -14,7 +15,6 @@ from kubelab_helpers.lab.images import digests_of, pythons_of
 from kubelab_helpers.release import deploy
 from kubelab_helpers.release.helm import Helm
 from kubelab_helpers.release.values import CHART, validate_values
-from kubelab_helpers.document import merge
 from kubelab_helpers.result import Outcome
 
 
@@ -26,9 +26,7 @@ def address(lab: Lab) -> str:
 def values_of(lab: Lab) -> dict[str, Any]:
     """Return the release's values: kubelab's own, with those of kubelab.yaml over them."""
     catalog = load_catalog()
-    own = deploy.chart_values(
-        catalog, pythons_of(lab), digests_of(lab), lab.spec.address_of(lab.control_plane.name)
-    )
+    own = deploy.chart_values(catalog, pythons_of(lab), digests_of(lab), lab.spec.address_of(lab.control_plane.name))
     values = merge(own, lab.spec.values)
     validate_values(values)
     return values
@@ -61,6 +59,7 @@ def read_status(lab: Lab) -> dict[str, Any]:
     """Return nodes, versions, hub health and address, as `kubelab status -o json` prints them."""
     from kubelab_helpers.cluster.health import read_nodes
 
+    members = read_nodes(lab.kubeconfig)
     containers = list_nodes(lab.engine, lab.spec.name)
     current = helm_of(lab).current(deploy.RELEASE, deploy.NAMESPACE)
     hub = deploy.read_health(lab.kubeconfig, address(lab))
@@ -77,7 +76,7 @@ def read_status(lab: Lab) -> dict[str, Any]:
                 if f"{lab.spec.name}-{node.name}" in containers
                 else None,
             }
-            for node in read_nodes(lab.kubeconfig)
+            for node in members
         ],
         "registry": state.status if (state := registry_state(lab.engine)) else None,
         "release": {"revision": current.number, "status": current.status, "chart": current.chart} if current else None,

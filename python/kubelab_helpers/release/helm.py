@@ -1,7 +1,8 @@
 """Helm, through pyhelm3: its only user.
 
-pyhelm3 logs its command lines at INFO, runs them through a shell (quoted by shlex) and was written for Helm 3; each call
-made here was run against Helm 4.3. Values go on stdin; access goes by a kubeconfig file, so that no token is on an argv.
+pyhelm3 logs its command lines at INFO, runs them through a shell (quoted by shlex) and was written for Helm 3; each
+call made here was run against Helm 4.3. Values go on stdin; access goes by a kubeconfig file, so that no token is on
+an argv.
 https://github.com/azimuth-cloud/pyhelm3
 """
 
@@ -52,9 +53,7 @@ class Helm:
             raise _explain(f"helm history {release}", error) from error
         return _revision(history[-1]) if history else None
 
-    def upgrade(
-        self, release: str, namespace: str, chart: Path, values: Mapping[str, Any], description: str
-    ) -> int:
+    def upgrade(self, release: str, namespace: str, chart: Path, values: Mapping[str, Any], description: str) -> int:
         """Install or upgrade a release with exactly these values and return its revision.
 
         The hooks have run when it returns; it does not wait for pods, whose reasons `deploy` tells better.
@@ -62,7 +61,12 @@ class Helm:
         from pyhelm3.errors import Error
 
         call = self._command.install_or_upgrade(
-            release, chart, dict(values), namespace=namespace, create_namespace=False, description=description,
+            release,
+            chart,
+            dict(values),
+            namespace=namespace,
+            create_namespace=False,
+            description=description,
             reset_values=True,
         )
         try:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kubelab_helpers import resources
-from kubelab_helpers.errors import InvalidInputError
 from kubelab_helpers.document import Document, find_problems, merge, read_document
+from kubelab_helpers.errors import InvalidInputError
 from kubelab_helpers.release.schema import read_schema
 
 CHART = "charts/jupyterhub-multi"

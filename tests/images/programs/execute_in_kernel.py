@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import start_new_kernel  # type: ignore[import-not-found]  # it runs in the image
 
 manager, client = start_new_kernel(kernel_name=sys.argv[1], startup_timeout=60)
 printed: list[str] = []

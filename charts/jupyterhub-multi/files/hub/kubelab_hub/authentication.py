@@ -93,9 +93,12 @@ class ApprovedAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
         return [(path, HANDLERS.get(path, handler)) for path, handler in super().get_handlers(app)]
 
     async def refresh_user(self, user: Any, handler: Any = None) -> bool:  # noqa: ARG002  # JupyterHub's signature
-        """Return whether the account is still approved: a withdrawn approval ends open sessions too."""
+        """Return whether the account is still approved: a withdrawn approval ends open sessions too.
+
+        Who was added on the admin page and never signed up has no account here, and no session to end.
+        """
         info = self.get_user(user.name)
-        return bool(info and info.is_authorized)
+        return info is None or bool(info.is_authorized)
 
 
 def configure_authentication(c: Any, settings: Settings) -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks on the real lab: `make bench`, or `python -m tests.bench NAME ...`."""

@@ -1,0 +1,51 @@
+"""The wheel works outside a checkout: it carries charts/, images/ and host-setup/."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder into which the wheel, built from this tree, is installed."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder / "dist"), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True, timeout=120)
+    wheel = next((folder / "dist").glob("*.whl"))
+    target = folder / "site"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True, timeout=120)
+    return target
+
+
+def run_installed(installed: Path, code: str) -> str:
+    """Run Python code against the installed wheel, in a folder that is no checkout."""
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=environment, cwd=installed.parent, capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
+def test_every_data_file_is_in_the_wheel(installed: Path) -> None:
+    code = "import json; from kubelab_helpers import resources as r; print(json.dumps([str(r.root()), sorted(str(p.relative_to(r.root())) for p in r.root().rglob('*') if p.is_file() and '__pycache__' not in str(p))]))"
+    root, files = json.loads(run_installed(installed, code))
+    listed = subprocess.run(
+        ["git", "ls-files", "charts", "images", "host-setup"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert Path(root).is_relative_to(installed)
+    assert set(listed) <= set(files)
+
+
+def test_the_catalogues_are_read_from_the_wheel(installed: Path) -> None:
+    code = "from kubelab_helpers.artifacts.catalog import load_catalog as a; from kubelab_helpers.images.catalog import load_catalog as i; print('kubelet' in a().artifacts, 'hub' in i().images)"
+    assert run_installed(installed, code).split() == ["True", "True"]
