@@ -15,7 +15,7 @@ up: $(VENV)/installed ## Bring the lab up, or do what is missing of it
 	kubelab up $(UP_FLAGS)
 
 down: $(VENV)/installed ## Remove the lab: nodes, networks, volumes, with the users' homes; the cache stays
-	kubelab down
+	kubelab down --yes
 
 clean: down ## Remove the lab, the virtual environment and the cache of parts
 	kubelab clean --yes

@@ -1,0 +1,1 @@
+"""The tests: lint, unit, chart, images, e2e, bench."""

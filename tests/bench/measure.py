@@ -46,7 +46,7 @@ def measure_up_again() -> Figures:
 
 def measure_up_cached() -> Figures:
     """`kubelab down`, then `kubelab up` with every part and image in the cache, by stage."""
-    down = _seconds([str(KUBELAB), "down"])
+    down = _seconds([str(KUBELAB), "down", "--yes"])
     return {"down_seconds": down, **_up()}
 
 

@@ -21,7 +21,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 
 def test_what_is_generated_from_the_schema_is_up_to_date() -> None:
-    """values.schema.json and the README's table; `make chart-schema` writes them."""
+    """values.schema.json and the README's table; `make schema` writes them."""
     assert write_generated(CHART, check=True) == []
 
 

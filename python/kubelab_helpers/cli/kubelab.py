@@ -59,12 +59,17 @@ def up(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace a cluster made from other inputs, with its homes.")
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
 ) -> None:
     """Bring the lab up: engine, nodes, cluster, images, hub. Run it again at any time; it does only what is missing.
 
     Example: kubelab up
     Example: kubelab up --file lab.yaml --source modules
+    Example: kubelab up --dry-run
     """
+    if dry_run:
+        _preview_up(_lab(file, _silent(), source=source, bundle=bundle), output)
+        return
     from kubelab_helpers.cli import render
     from kubelab_helpers.lab import release
     from kubelab_helpers.lab.lock import hold_lock
@@ -91,15 +96,22 @@ def up(
 
 
 @app.command()
-def down(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
+def down(
+    file: FileOption = None,
+    output: OutputOption = Output.TEXT,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is removed.")] = False,
+) -> None:
     """Remove the lab from this machine: nodes, networks, volumes, with the users' homes. The cache of parts stays.
 
-    Example: kubelab down
+    Example: kubelab down --yes
     """
     from kubelab_helpers.cli import render
+    from kubelab_helpers.errors import InvalidInputError
     from kubelab_helpers.lab.down import remove_lab
     from kubelab_helpers.lab.lock import hold_lock
 
+    if not yes:
+        raise InvalidInputError("down removes the users' homes", next_step="kubelab down --yes")
     with render.ProgressReporter() as reporter:
         lab = _lab(file, reporter)
         with hold_lock(lab.spec.name):
@@ -274,6 +286,24 @@ def _lab(
     if bundle:
         spec = dataclasses.replace(spec, bundle=bundle)
     return Lab(spec, FOLDER, reporter, replace)
+
+
+def _silent() -> Reporter:
+    from kubelab_helpers.result import SilentReporter
+
+    return SilentReporter()
+
+
+def _preview_up(lab: Lab, output: Output) -> None:
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.lab.preview import preview_stages
+
+    found = preview_stages(lab)
+    if output is Output.JSON:
+        render.print_json({"stages": [vars(each) for each in found]})
+        return
+    rows = [[each.stage, "known after apply" if each.changes is None else "\n".join(each.changes) or "nothing"] for each in found]
+    render.print_table(("stage", "would do"), rows)
 
 
 def _print_status(found: dict[str, Any]) -> None:

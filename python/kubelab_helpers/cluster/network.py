@@ -55,7 +55,9 @@ def objects_step(images: Mapping[str, str], definitions: bytes) -> Step:
     """
 
     def desire(facts: HostFacts, spec: NodeSpec) -> list[Change]:
-        manifest = render("network/canal.yaml", node=spec, images=images)
+        used = set(images.values())
+        digests = sorted(image.digest for image in spec.images if image.reference in used)
+        manifest = render("network/canal.yaml", node=spec, images=images, digests=digests)
         return [
             apply_objects("network-definitions", "define Calico's policy objects", definitions),
             apply_objects("network", "apply Flannel and the policy engine (Canal)", manifest),

@@ -80,6 +80,9 @@ class File(Change):
         wanted = (hashlib.sha256(self.content).hexdigest(), f"{self.mode:o}", self.owner)
         return found is not None and (found.sha256, found.mode, found.owner) == wanted
 
+    def refused_by(self, state: HostState) -> str | None:
+        return _directory_in_the_way(self.path, state)
+
     def operations(self) -> tuple[Command, ...]:
         return (write_file(self.path, self.content, self.mode, self.owner),)
 
@@ -112,6 +115,9 @@ class Program(Change):
     def satisfied_by(self, state: HostState) -> bool:
         found = state.files.get(self.path)
         return found is not None and (found.sha256, found.mode) == (self.sha256, f"{self.mode:o}")
+
+    def refused_by(self, state: HostState) -> str | None:
+        return _directory_in_the_way(self.path, state)
 
     def operations(self) -> tuple[Command, ...]:
         return (upload(self.local, self.path, self.mode),)
@@ -315,3 +321,8 @@ def stamp_of(*parts: bytes | str) -> str:
         data = part.encode() if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.hexdigest()[:32]
+
+
+def _directory_in_the_way(path: str, state: HostState) -> str | None:
+    found = state.files.get(path)
+    return f"{path} is a directory" if found and found.sha256 == "directory" else None

@@ -18,7 +18,7 @@ from kubelab_helpers.images.catalog import BASE_PREFIX, Image, ImageCatalog, loa
 from kubelab_helpers.images.client import BuildClient, find_build_client
 from kubelab_helpers.images.inputs import image_hash
 from kubelab_helpers.images.secrets import build_secrets
-from kubelab_helpers.result import Outcome, Reporter
+from kubelab_helpers.result import Outcome, Reporter, SilentReporter
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -81,6 +81,21 @@ def build(
     made = _build_stale(context, stale, hashes) if stale else {}
     reporter.finish(TASK, Outcome.CHANGED if stale else Outcome.UNCHANGED, f"{len(stale)} of {len(selected)} built")
     return [made.get(image.name) or _require(current[image.name]) for image in selected]
+
+
+def find_stale(
+    names: Sequence[str] | None,
+    *,
+    engine: DockerClient,
+    store: Store,
+    pythons: Sequence[str] | None = None,
+    registry: str = REGISTRY,
+) -> list[str]:
+    """Return the names of the images that `build` would build; nothing is built."""
+    context = BuildContext(engine, load_catalog(), store, registry, SilentReporter())
+    hashes = input_hashes(context.catalog, store, registry)
+    selected = context.catalog.select(names, pythons)
+    return [image.name for image in selected if _current(context, image, hashes[image.name]) is None]
 
 
 def input_hashes(catalog: ImageCatalog, store: Store, registry: str = REGISTRY) -> dict[str, str]:

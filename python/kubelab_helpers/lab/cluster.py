@@ -43,20 +43,26 @@ def prepare_nodes(lab: Lab) -> tuple[Outcome, str]:
 
 def make_control_plane(lab: Lab) -> tuple[Outcome, str]:
     """Run kubeadm init on the first control plane and fetch its kubeconfig."""
-    parts = lab.parts()
-    step = kubeadm.init_step(not lab.spec.workers, lab.image_tag("image-etcd"), lab.image_tag("image-coredns"))
-    made = _converge(lab, lab.control_plane, (step,), parts, "kubeadm init")
+    made = _converge(lab, lab.control_plane, (init_step(lab),), lab.parts(), "kubeadm init")
     health.write_kubeconfig(lab.runner(lab.control_plane), lab.kubeconfig, lab.spec.name, lab.spec.ports.api)
     return _counted([made])
 
 
+def init_step(lab: Lab) -> Step:
+    """Return the step that makes this lab's control plane."""
+    return kubeadm.init_step(not lab.spec.workers, lab.image_tag("image-etcd"), lab.image_tag("image-coredns"))
+
+
 def install_network(lab: Lab) -> tuple[Outcome, str]:
     """Put Canal into the cluster."""
-    parts = lab.parts()
+    return _counted([_converge(lab, lab.control_plane, (network_step(lab),), lab.parts(), "network")])
+
+
+def network_step(lab: Lab) -> Step:
+    """Return the step that puts Canal into this lab's cluster."""
     images = {name: lab.image_reference(f"image-{name}") for name in ("flannel", "calico-node")}
-    definitions = b"---\n".join(path.read_bytes() + b"\n" for path in sorted(parts["calico-crds"].glob("*.yaml")))
-    step = network.objects_step(images, definitions)
-    return _counted([_converge(lab, lab.control_plane, (step,), parts, "network")])
+    files = sorted(lab.parts()["calico-crds"].glob("*.yaml"))
+    return network.objects_step(images, b"---\n".join(path.read_bytes() + b"\n" for path in files))
 
 
 def join_workers(lab: Lab) -> tuple[Outcome, str]:

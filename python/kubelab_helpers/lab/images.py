@@ -19,6 +19,7 @@ from kubelab_helpers.lab.context import IMAGE_PREFIX, Lab
 from kubelab_helpers.result import Outcome
 
 PROVISIONER = "image-local-path-provisioner"
+DIGESTS = "digests.json"
 PULL_TIMEOUT_SECONDS = 900.0
 
 
@@ -65,13 +66,13 @@ def push_images(lab: Lab) -> tuple[Outcome, str]:
         result = registry.push(lab.engine, reference, image_id, machine_port=lab.spec.ports.registry)
         digests[name], pushed = result.digest, pushed + result.changed
     lab.folder.mkdir(parents=True, exist_ok=True)
-    (lab.folder / "digests.json").write_text(json.dumps(digests, indent=1, sort_keys=True))
+    (lab.folder / DIGESTS).write_text(json.dumps(digests, indent=1, sort_keys=True))
     return (Outcome.CHANGED if pushed else Outcome.UNCHANGED), f"{pushed} of {len(wanted)} pushed"
 
 
 def digests_of(lab: Lab) -> dict[str, str]:
     """Return the digests in the registry of what `push_images` pushed last, by image name."""
-    digests: dict[str, str] = json.loads((lab.folder / "digests.json").read_text())
+    digests: dict[str, str] = json.loads((lab.folder / DIGESTS).read_text())
     return digests
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from kubelab_helpers import resources
 
-TABLE_BEGIN = "<!-- values: generated from values.schema.yaml by `make chart-schema` -->"
+TABLE_BEGIN = "<!-- values: generated from values.schema.yaml by `make schema` -->"
 TABLE_END = "<!-- end of values -->"
 CELL_CHARACTERS = 60
 
