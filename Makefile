@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help up down clean test test-all lint format unit chart images e2e bench verify lock schema wheel
+.PHONY: help up down clean test test-all lint format unit chart images e2e lifecycle bench verify lock schema wheel
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ clean: down ## Remove the lab, the virtual environment and the cache of parts
 
 test: lint unit chart up-for-tests images e2e ## Everything that fits in half an hour, on the real cluster
 
-test-all: test bench ## Everything
+test-all: test lifecycle bench ## Everything, also what takes the lab down and measures
 
 .PHONY: up-for-tests
 up-for-tests: $(VENV)/installed
@@ -48,6 +48,9 @@ images: $(VENV)/installed ## The built images, each started
 
 e2e: $(VENV)/installed ## Sign-up to a cell's output, on the cluster of `make up`
 	$(PYTEST) tests/e2e
+
+lifecycle: $(VENV)/installed ## The lab taken down, interrupted, killed and brought back (10 minutes)
+	$(PYTEST) tests/lifecycle
 
 bench: $(VENV)/installed ## Measure; writes bench/results/
 	$(BIN)/python -m tests.bench

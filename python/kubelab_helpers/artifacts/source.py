@@ -17,7 +17,7 @@ SourceName = Literal["auto", "bundle", "upstream", "modules", "debian"]
 IMAGE_PREFIX = "localhost:5000/kubelab"
 REACH_URL = "https://dl.k8s.io/release/stable.txt"
 """Asked once to learn whether upstream can be reached at all."""
-TASK = "parts"
+TASK = "fetch"
 
 
 class Store:
@@ -36,11 +36,13 @@ class Store:
         """Return each named artifact's path: a program, a folder, a root file system's tar or an OCI archive."""
         order = self._in_order(names)
         missing = [name for name in order if self._cached(name) is None]
-        reporter.start(TASK, total=len(missing))
+        if missing:
+            reporter.start(TASK, total=len(missing))
         for count, name in enumerate(missing):
             reporter.advance(TASK, count, name)
             self._produce(self.catalog.get(name))
-        reporter.finish(TASK, Outcome.CHANGED if missing else Outcome.UNCHANGED, f"{len(missing)} of {len(order)} made")
+        if missing:
+            reporter.finish(TASK, Outcome.CHANGED, f"{len(missing)} of {len(order)} made")
         return {name: self._entry(name).content for name in names}
 
     def missing(self, names: Sequence[str]) -> list[str]:

@@ -302,7 +302,10 @@ def _preview_up(lab: Lab, output: Output) -> None:
     if output is Output.JSON:
         render.print_json({"stages": [vars(each) for each in found]})
         return
-    rows = [[each.stage, "known after apply" if each.changes is None else "\n".join(each.changes) or "nothing"] for each in found]
+    rows = [
+        [each.stage, "known after apply" if each.changes is None else "\n".join(each.changes) or "nothing"]
+        for each in found
+    ]
     render.print_table(("stage", "would do"), rows)
 
 

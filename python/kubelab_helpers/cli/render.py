@@ -31,6 +31,7 @@ class ProgressReporter:
         self._lock = threading.Lock()
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._notes: dict[str, str] = {}
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -55,36 +56,41 @@ class ProgressReporter:
     ) -> None:
         """Leave the terminal as it was."""
         if self._bars:
+            for bar in self._tasks.values():
+                self._bars.remove_task(bar)
             self._bars.stop()
 
     def start(self, task: str, total: float | None = None) -> None:
         """See result.Reporter."""
         with self._lock:
-            if self._bars is None:
-                return
-            if task in self._tasks:
+            self._notes[task] = ""
+            if self._bars and task in self._tasks:
                 self._bars.update(self._tasks[task], total=total, completed=0, note="")
-            else:
+            elif self._bars:
                 self._tasks[task] = self._bars.add_task(task, total=total, note="")
 
     def advance(self, task: str, completed: float, note: str = "") -> None:
-        """See result.Reporter."""
+        """See result.Reporter; without a terminal only a new note is worth a line."""
         with self._lock:
-            if self._bars is None:
-                self._write(f"{task}: {note}")
-            elif task in self._tasks:
+            if self._bars and task in self._tasks:
                 self._bars.update(self._tasks[task], completed=completed, note=note)
+            elif self._bars is None and self._notes.get(task) != note:
+                self._write(f"{task}: {note}")
+            self._notes[task] = note
 
     def finish(self, task: str, outcome: Outcome, note: str = "") -> None:
-        """See result.Reporter."""
+        """See result.Reporter; of a started task that changed nothing there is nothing to say."""
         with self._lock:
-            text = f"{task}: {MARKS[outcome]}" + (f" — {note}" if note else "")
-            if self._bars is None:
-                self._write(text)
-                return
-            if task in self._tasks:
+            started = self._notes.pop(task, None) is not None
+            if self._bars and task in self._tasks:
                 self._bars.remove_task(self._tasks.pop(task))
-            self._bars.console.print(text, highlight=False)
+            if started and outcome is Outcome.UNCHANGED:
+                return
+            text = f"{task}: {MARKS[outcome]}" + (f" — {note}" if note else "")
+            if self._bars:
+                self._bars.console.print(text, highlight=False)
+            else:
+                self._write(text)
 
     def _write(self, text: str) -> None:
         sys.stderr.write(f"{time.monotonic() - self._began:7.1f} s  {text}\n")

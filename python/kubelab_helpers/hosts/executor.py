@@ -12,7 +12,7 @@ from kubelab_helpers.hosts.facts import HostState, probe_host, probe_state
 from kubelab_helpers.hosts.plan import Plan, PlannedChange, Step, desire, plan
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.spec import NodeSpec
-from kubelab_helpers.result import Reporter
+from kubelab_helpers.result import Outcome, Reporter
 
 
 def read_plan(runner: Runner, steps: Sequence[Step], spec: NodeSpec) -> tuple[Plan, HostState]:
@@ -50,10 +50,12 @@ def apply_plan(runner: Runner, decided: Plan, state: HostState, reporter: Report
 def converge(runner: Runner, steps: Sequence[Step], spec: NodeSpec, reporter: Reporter, task: str) -> int:
     """Read, decide, act, and read again: after it the plan must be empty. Returns how many changes were made."""
     decided, state = read_plan(runner, steps, spec)
+    if not decided.changes:
+        return 0
     reporter.start(task, total=len(decided.changes))
     made = apply_plan(runner, decided, state, reporter, task)
-    if made:
-        _verify(runner, steps, spec)
+    _verify(runner, steps, spec)
+    reporter.finish(task, Outcome.CHANGED, f"{made} changes")
     return made
 
 

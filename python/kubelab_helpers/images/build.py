@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REGISTRY = "localhost:5000/kubelab"
 INPUT_LABEL = "io.kubelab.input-hash"
-TASK = "images"
+TASK = "image builds"
 TIMEOUT_SECONDS = 3600.0
 
 
@@ -76,10 +76,12 @@ def build(
     selected = context.catalog.select(names, pythons)
     hashes = input_hashes(context.catalog, context.store, registry)
     current = {image.name: _current(context, image, hashes[image.name]) for image in selected}
-    reporter.start(TASK, total=len(selected))
     stale = [image for image in selected if current[image.name] is None]
-    made = _build_stale(context, stale, hashes) if stale else {}
-    reporter.finish(TASK, Outcome.CHANGED if stale else Outcome.UNCHANGED, f"{len(stale)} of {len(selected)} built")
+    made: dict[str, BuiltImage] = {}
+    if stale:
+        reporter.start(TASK, total=len(stale))
+        made = _build_stale(context, stale, hashes)
+        reporter.finish(TASK, Outcome.CHANGED, f"{len(stale)} of {len(selected)} built")
     return [made.get(image.name) or _require(current[image.name]) for image in selected]
 
 

@@ -60,10 +60,10 @@ def push_images(lab: Lab) -> tuple[Outcome, str]:
     wanted = {"provisioner": (lab.image_reference(PROVISIONER), provisioner)}
     wanted |= {name: (image.reference, image.image_id) for name, image in built.items()}
     digests, pushed = dict[str, str](), 0
-    lab.reporter.start("push", total=len(wanted))
-    for count, (name, (reference, image_id)) in enumerate(wanted.items()):
-        lab.reporter.advance("push", count, name)
-        result = registry.push(lab.engine, reference, image_id, machine_port=lab.spec.ports.registry)
+    for name, (reference, image_id) in wanted.items():
+        result = registry.push(
+            lab.engine, reference, image_id, machine_port=lab.spec.ports.registry, reporter=lab.reporter
+        )
         digests[name], pushed = result.digest, pushed + result.changed
     lab.folder.mkdir(parents=True, exist_ok=True)
     (lab.folder / DIGESTS).write_text(json.dumps(digests, indent=1, sort_keys=True))

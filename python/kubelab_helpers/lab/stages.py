@@ -13,6 +13,8 @@ from kubelab_helpers.lab import cluster, images, machine, release
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.result import Outcome, StageResult
 
+OVERALL = "up"
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -46,7 +48,9 @@ STAGES: tuple[Stage, ...] = (
 def run_stages(lab: Lab, stages: Sequence[Stage] = STAGES) -> list[StageResult]:
     """Run the stages in order and return how each ended; the first error ends it and says where it was."""
     results = []
-    for stage in stages:
+    lab.reporter.start(OVERALL, total=len(stages))
+    for count, stage in enumerate(stages):
+        lab.reporter.advance(OVERALL, count, stage.title)
         began = time.monotonic()
         outcome, detail = stage.run(lab)
         seconds = time.monotonic() - began

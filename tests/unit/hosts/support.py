@@ -1,3 +1,4 @@
+# ruff: noqa: D102  the runners have the methods of hosts.runner.Runner
 """What the tests of hosts share: recorded facts, a node's specification, and runners that work in a folder."""
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ def node_spec(**changes: object) -> NodeSpec:
 
 
 class FolderRunner:
-    """Runs real commands on this machine, with kubelab's own state in a folder instead of /var/lib/kubelab."""
+    """Runs real commands on this machine, with kubelab's own state in a folder instead of /var/lib/kubelab.
+
+    Only the probe of the host itself is answered from a recording: it is the same each time, and the slowest.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.name = "folder"
@@ -76,6 +80,8 @@ class FolderRunner:
         return self._local.run(dataclasses.replace(command, argv=argv))
 
     def check(self, command: Command) -> Completed:
+        if command.argv[3:] == ("host",):
+            return Completed(command, 0, (RECORDED / "machine.txt").read_bytes(), b"")
         argv = tuple(each.replace(STATE_FOLDER, self._folder) for each in command.argv)
         return self._local.check(dataclasses.replace(command, argv=argv))
 
@@ -85,24 +91,28 @@ class Killed(BaseException):
 
 
 class DyingRunner:
-    """Dies before its command number `lives`, counted from 0."""
+    """Dies at its command number `lives`, counted from 0: before it, or, `torn`, with half of its input written."""
 
-    def __init__(self, inner: FolderRunner, lives: int) -> None:
+    def __init__(self, inner: FolderRunner, lives: int, torn: bool = False) -> None:
         self.name = inner.name
         self._inner = inner
         self._lives = lives
+        self._torn = torn
 
-    def _live(self) -> None:
+    def _live(self, command: Command) -> None:
         if self._lives == 0:
+            content = command.stdin_path.read_bytes() if command.stdin_path else command.stdin or b""
+            if self._torn and content:
+                self._inner.run(dataclasses.replace(command, stdin=content[: len(content) // 2], stdin_path=None))
             raise Killed
         self._lives -= 1
 
     def run(self, command: Command) -> Completed:
-        self._live()
+        self._live(command)
         return self._inner.run(command)
 
     def check(self, command: Command) -> Completed:
-        self._live()
+        self._live(command)
         return self._inner.check(command)
 
 

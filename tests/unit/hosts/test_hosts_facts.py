@@ -110,9 +110,8 @@ def test_probes_write_nothing(tmp_path: Path) -> None:
     watched = tmp_path / "watched"
     watched.write_text("as it was")
     before = {path: path.stat().st_mtime_ns for path in [tmp_path, *tmp_path.rglob("*")]}
-    runner = FolderRunner(tmp_path)
-    probe_host(runner)
-    probe_state(runner, [f"file:{watched}", "stamp:any", "images:", "sysctl:kernel.ostype"])
+    probe_host(LocalRunner())
+    probe_state(FolderRunner(tmp_path), [f"file:{watched}", "stamp:any", "images:", "sysctl:kernel.ostype"])
     assert {path: path.stat().st_mtime_ns for path in [tmp_path, *tmp_path.rglob("*")]} == before
 
 
