@@ -55,8 +55,11 @@ def read_document(file: Path) -> Document:
     Raises InvalidInputError, with file and line, for a syntax error, a key that stands twice, another top.
     """
     try:
-        node = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) if node else {}
+        text = file.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text) if node else {}
+    except (UnicodeDecodeError, yaml.reader.ReaderError) as error:
+        raise InvalidInputError(f"{file} is no text in UTF-8: {error}", next_step="Name a YAML file.") from error
     except OSError as error:
         raise InvalidInputError(
             f"{file} cannot be read: {error.strerror}", next_step="Name a readable file."
@@ -66,7 +69,10 @@ def read_document(file: Path) -> Document:
         raise InvalidInputError(f"{file}{line}: {error.problem}", next_step="Mend the YAML there.") from error
     values = {} if values is None else values
     if not isinstance(values, dict):
-        raise InvalidInputError(f"{file}:1: a mapping is wanted at the top, not a {type(values).__name__}")
+        raise InvalidInputError(
+            f"{file}:1: a mapping is wanted at the top, not a {type(values).__name__}",
+            next_step="Begin with a key, such as `name: lab`.",
+        )
     lines = dict(_walk_lines(node, (), file)) if node else {}
     return Document(name=str(file), values=values, lines=lines)
 

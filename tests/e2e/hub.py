@@ -100,9 +100,7 @@ class HubSession:
         """Call an API as the pages' scripts do, with the XSRF cookie of the page's path."""
         headers = SCRIPT | {"X-XSRFToken": self.xsrf(path), "Referer": f"{self.address}/hub/home"}
         timeout = arguments.pop("timeout", PAGE_TIMEOUT_SECONDS)
-        return self.requests.request(
-            method, urljoin(self.address, path), headers=headers, timeout=timeout, **arguments
-        )
+        return self.requests.request(method, urljoin(self.address, path), headers=headers, timeout=timeout, **arguments)
 
     def xsrf(self, path: str) -> str:
         """Return the XSRF cookie whose path is the nearest above `path`."""

@@ -73,7 +73,11 @@ class Kernel:
         awaited = {"execute_reply", "idle"}
         while awaited:
             self.channel.settimeout(max(deadline - time.monotonic(), 0.01))
-            message = json.loads(self.channel.recv())
+            # The server's pings come back too: with recv() each of them would begin the timeout anew.
+            kind, content = self.channel.recv_data(control_frame=True)
+            if kind != websocket.ABNF.OPCODE_TEXT:
+                continue
+            message = json.loads(content)
             if message.get("parent_header", {}).get("msg_id") != request:
                 continue
             yield message

@@ -56,7 +56,7 @@ class Lab:
 
     @cached_property
     def engine(self) -> docker.DockerClient:
-        """This machine's Docker, on which the nodes run."""
+        """The machine's Docker, on which the nodes run."""
         return docker.from_env(timeout=60)
 
     def run_on(self, host: HostSpec, *argv: str) -> str:

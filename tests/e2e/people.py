@@ -5,9 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from kubernetes.client.exceptions import ApiException
-
 from kubelab_helpers.release.deploy import NAMESPACE
+
 from .hub import HubSession
 from .lab import Lab
 from .waiting import wait_until
@@ -34,7 +33,7 @@ class People:
 
     def invent(self, name: str) -> Account:
         """Return an account that nobody has asked for yet, to be removed at the end."""
-        account = Account(f"{name}-{self.run}", secrets.token_urlsafe(18))
+        account = Account(f"e2e-{name}-{self.run}", secrets.token_urlsafe(18))
         self.accounts.append(account)
         return account
 
@@ -58,9 +57,8 @@ class People:
 
     def remove_all(self) -> None:
         """Remove everybody, and wait until the folders of their homes have left the nodes."""
-        volumes = [volume for account in self.accounts for volume in self.remove(account)]
-        for volume in volumes:
-            wait_until(f"volume {volume} is removed", lambda volume=volume: self.is_gone(volume), REMOVAL_TIMEOUT_SECONDS)
+        volumes = {volume for account in self.accounts for volume in self.remove(account)}
+        wait_until("the homes are removed", lambda: not self.still_there(volumes), REMOVAL_TIMEOUT_SECONDS)
 
     def doom_volumes(self, name: str) -> list[str]:
         """Let a home go with its claim: the chart's class keeps it, for people who are real."""
@@ -74,12 +72,6 @@ class People:
             self.lab.core.patch_persistent_volume(volume, {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
         return volumes
 
-    def is_gone(self, volume: str) -> bool:
-        """Return whether a volume has left the cluster, which it does after its folder."""
-        try:
-            self.lab.core.read_persistent_volume(volume)
-        except ApiException as error:
-            if error.status != 404:
-                raise
-            return True
-        return False
+    def still_there(self, volumes: set[str]) -> set[str]:
+        """Return those of the volumes that are in the cluster; one leaves it after its folder."""
+        return volumes & {each.metadata.name for each in self.lab.core.list_persistent_volume().items}

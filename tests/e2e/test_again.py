@@ -55,7 +55,9 @@ def test_images_are_those_that_users_may_pick(lab: Lab) -> None:
 
 def test_second_up_says_who_holds_the_lock(lab: Lab) -> None:
     """Exit status 3 at once, the first one's process named, a next step, no traceback; the first one ends well."""
-    first = subprocess.Popen([str(KUBELAB), "up", "-o", "json"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = subprocess.Popen(
+        [str(KUBELAB), "up", "-o", "json"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         wait_until("the first `up` works", lambda: first.stderr and first.stderr.readline(), 30)
         began = time.monotonic()

@@ -57,7 +57,7 @@ def test_every_node_of_the_spec_is_ready_at_its_address(lab: Lab) -> None:
 
 
 def test_secret_is_encrypted_in_etcd(lab: Lab, marked: tuple[str, str], tmp_path: Path) -> None:
-    """etcd holds the Secret under secretbox and nothing of its value; a ConfigMap shows that we would have seen it."""
+    """The store holds the Secret under secretbox and nothing of its value; a ConfigMap shows that we would have seen it."""
     name, value = marked
     secret = _read_etcd(lab, tmp_path, f"/registry/secrets/default/{name}")
     assert secret.startswith(b"k8s:enc:secretbox:v1:")

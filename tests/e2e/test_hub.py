@@ -95,7 +95,7 @@ def test_home_survives_a_stop_and_another_python(people: People, spawns: Spawns)
     spawns.append((f"second start, with Python {after}", person.start_server(after)))
     with open_kernel(person) as kernel:
         assert kernel.run(VERSION).result == f"({after.replace('.', ', ')})"
-        assert kernel.run("from pathlib import Path; print(Path('~/notes.txt').expanduser().read_text())").stdout == f"{content}\n"
+        assert kernel.run("from pathlib import Path; Path('notes.txt').read_text()").result == repr(content)
     person.stop_server()
 
 

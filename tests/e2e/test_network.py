@@ -22,6 +22,11 @@ from .waiting import wait_until
 POLICY_TIMEOUT_SECONDS = 30.0
 METADATA = ip_address("169.254.169.254")
 API_PORT = 6443
+BACKGROUND = """
+import subprocess, sys
+quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+subprocess.Popen([sys.executable, "-c", sys.argv[1]], start_new_session=True, **quiet)
+"""
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,7 @@ def test_large_answers_cross_the_nodes(pods: Pods) -> None:
         "while part := connection.recv(65536): size += len(part)\n"
         "print(size, end='')\n"
     )
-    background = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {send!r}], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)"
-    pods.worker.python(background)
+    pods.worker.python(BACKGROUND, send)
     assert pods.control.python(receive, pods.worker.address) == str(2**20)
 
 

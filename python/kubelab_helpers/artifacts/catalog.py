@@ -14,6 +14,8 @@ import yaml
 from kubelab_helpers import resources
 from kubelab_helpers.errors import BlockedError, InvalidInputError
 
+FORMAT = 2
+"""Rises when the code that makes artifacts would make other bytes from the same recipe."""
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -56,12 +58,13 @@ class Catalog:
         return self.artifacts[name]
 
     def key(self, name: str) -> str:
-        """Return a hash of everything that decides an artifact's content: its recipe, its pinned inputs, its parts.
+        """Return a hash of all that decides an artifact's content: architecture, recipe, pinned inputs, its parts.
 
         It holds no path of this checkout, so that two checkouts share one cache.
         """
         artifact = self.get(name)
-        digest = hashlib.sha256(json.dumps(artifact.recipe, sort_keys=True).encode())
+        decided = [FORMAT, architecture(), artifact.recipe]
+        digest = hashlib.sha256(json.dumps(decided, sort_keys=True).encode())
         for content in _pinned_inputs(artifact):
             digest.update(hashlib.sha256(content).digest())
         for dependency in artifact.dependencies:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,7 @@ TASK = "fetch"
 
 
 class Store:
-    """Delivers artifacts. `source` is one name, or `auto`: bundle, then upstream if it can be reached, then modules and debian."""
+    """Delivers artifacts. `source` is one name, or `auto`: bundle, upstream if it is reachable, modules, debian."""
 
     def __init__(
         self, source: SourceName = "auto", bundle_path: Path | None = None, catalog: Catalog | None = None
@@ -34,20 +33,23 @@ class Store:
 
     def fetch(self, names: Sequence[str], reporter: Reporter) -> dict[str, Path]:
         """Return each named artifact's path: a program, a folder, a root file system's tar or an OCI archive."""
-        order = self._in_order(names)
+        order = self.in_order(names)
         missing = [name for name in order if self._cached(name) is None]
         if missing:
             reporter.start(TASK, total=len(missing))
         for count, name in enumerate(missing):
             reporter.advance(TASK, count, name)
-            self._produce(self.catalog.get(name))
+            with cache.hold_lock(cache.entry(name, self.catalog.key(name), "any")):
+                # Another process may have made it while this one waited.
+                if self._cached(name) is None:
+                    self._produce(self.catalog.get(name))
         if missing:
             reporter.finish(TASK, Outcome.CHANGED, f"{len(missing)} of {len(order)} made")
         return {name: self._entry(name).content for name in names}
 
     def missing(self, names: Sequence[str]) -> list[str]:
         """Return what a fetch of these names would have to make, parts included."""
-        return [name for name in self._in_order(names) if self._cached(name) is None]
+        return [name for name in self.in_order(names) if self._cached(name) is None]
 
     def sha256(self, name: str, member: str = "") -> str:
         """Return the SHA-256 of a fetched artifact, or of one file in it, as it was recorded."""
@@ -61,7 +63,10 @@ class Store:
 
     def _cached(self, name: str) -> cache.Entry | None:
         key = self.catalog.key(name)
-        found = (cache.entry(name, key, source) for source in self._sources(self.catalog.get(name)))
+        artifact = self.catalog.get(name)
+        # What came from a bundle stays good without it.
+        sources = dict.fromkeys([*self._sources(artifact), *(["bundle"] if self.source == "auto" else [])])
+        found = (cache.entry(name, key, source) for source in sources)
         return next((each for each in found if cache.is_intact(each)), None)
 
     def _sources(self, artifact: Artifact) -> list[str]:
@@ -69,6 +74,9 @@ class Store:
         if artifact.kind == "image":
             return ["composed"]
         able = [name for name in ("upstream", "modules", "debian") if name in artifact.recipe]
+        guard = artifact.recipe.get("modules", {}).get("wheel", {}).get("arch", architecture())
+        if guard != architecture():
+            able.remove("modules")
         if self.source == "auto":
             return [*(["bundle"] if self.bundle_path else []), *able]
         if self.source == "bundle":
@@ -116,7 +124,7 @@ class Store:
         )
         oci.write_archive(content, f"{IMAGE_PREFIX}/{artifact.image_name}", image)
 
-    def _in_order(self, names: Sequence[str]) -> list[str]:
+    def in_order(self, names: Sequence[str]) -> list[str]:
         """Return the names with all they are composed from, parts before what is made of them."""
         order: dict[str, None] = {}
         for name in names:
@@ -127,14 +135,3 @@ class Store:
     @cached_property
     def _upstream_reachable(self) -> bool:
         return upstream.is_reachable(REACH_URL)
-
-
-def remove_stale(catalog: Catalog) -> int:
-    """Remove what no recipe of this catalogue makes any more; return how many entries went."""
-    removed = 0
-    for folder in cache.root().glob("*/*"):
-        known = folder.parent.name in catalog.artifacts
-        if not known or folder.name.rpartition("-")[0] != catalog.key(folder.parent.name):
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
-    return removed

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kubelab_helpers.artifacts.build import ChecksumError
 from kubelab_helpers.artifacts.cache import READ_BYTES, sha256_of
@@ -14,16 +15,19 @@ from kubelab_helpers.artifacts.catalog import Artifact
 from kubelab_helpers.errors import KubelabError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import requests
 
 CONNECT_SECONDS, READ_SECONDS = 5, 60
 REACH_SECONDS = 3
+SYSTEM_STORES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
 def session() -> requests.Session:
     """Return the HTTP session of all downloads: it retries what a busy server answers, with growing pauses.
 
-    It trusts what REQUESTS_CA_BUNDLE or the system says, so that a company's own CA works.
+    It trusts what the machine trusts, so that a company's own CA works.
     """
     import requests
     from requests.adapters import HTTPAdapter
@@ -32,7 +36,14 @@ def session() -> requests.Session:
     made = requests.Session()
     retry = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
     made.mount("https://", HTTPAdapter(max_retries=retry))
+    made.verify = trusted_authorities() or True
     return made
+
+
+def trusted_authorities() -> str | None:
+    """Return the PEM file of the authorities that this machine trusts; None leaves it to requests' own."""
+    named = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT"))
+    return next((path for path in (*named, *SYSTEM_STORES) if path and Path(path).is_file()), None)
 
 
 def is_reachable(url: str) -> bool:
@@ -40,7 +51,8 @@ def is_reachable(url: str) -> bool:
     import requests
 
     try:
-        return requests.head(url, timeout=REACH_SECONDS, allow_redirects=True).ok
+        verify = trusted_authorities() or True
+        return requests.head(url, timeout=REACH_SECONDS, allow_redirects=True, verify=verify).ok
     except requests.RequestException:
         return False
 
@@ -48,6 +60,9 @@ def is_reachable(url: str) -> bool:
 def produce(artifact: Artifact, target: Path, http: requests.Session | None = None) -> None:
     """Download one artifact and verify it; ChecksumError names it if a second download is wrong too."""
     recipe: dict[str, Any] = artifact.recipe["upstream"]
+    if "image" in recipe:
+        export_image(recipe["image"], target)
+        return
     http = http or session()
     with TemporaryDirectory(dir=target.parent) as scratch:
         file = Path(scratch) / recipe["url"].rpartition("/")[2]
@@ -58,14 +73,39 @@ def produce(artifact: Artifact, target: Path, http: requests.Session | None = No
                 break
         else:
             raise ChecksumError(
-                f"{artifact.name} {artifact.version}: {recipe['url']} has not the SHA-256 that {recipe['checksum']} says, twice",
+                f"{artifact.name} {artifact.version}: {recipe['url']} has not the SHA-256 "
+                f"that {recipe['checksum']} says, twice",
                 next_step="something between here and the project changes the file; do not use it",
             )
         _place(artifact, recipe, file, target)
 
 
+def export_image(reference: str, target: Path) -> None:
+    """Pull an image, whose layers the engine verifies by digest, and write its root file system as a tar."""
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        engine = docker.from_env(timeout=600)
+        repository, tag = reference.rsplit(":", 1)
+        image = engine.images.pull(repository, tag=tag)
+        container = engine.containers.create(image, command=["true"])
+        try:
+            stream = cast("Iterator[bytes]", container.export())
+            with target.open("wb") as file:
+                file.writelines(stream)
+        finally:
+            container.remove()
+    except DockerException as error:
+        raise KubelabError(
+            f"the image {reference} could not be pulled: {error}",
+            repeat=f"docker pull {reference}",
+            next_step="behind a firewall use --source modules, or a bundle made elsewhere",
+        ) from error
+
+
 def _published_sha256(http: requests.Session, checksum: str, name: str) -> str:
-    """Return the checksum, given as such, or as the URL of a file with it alone or in lines of `<sha256>  <file>`."""
+    """Return the checksum, given as such, or by the URL of a file with it alone or in lines `<sha256>  <file>`."""
     if not checksum.startswith("https://"):
         return checksum
     text = _get(http, checksum).text
@@ -73,7 +113,9 @@ def _published_sha256(http: requests.Session, checksum: str, name: str) -> str:
         found = re.match(r"^([0-9a-f]{64})(?:\s+\*?(\S+))?\s*$", line)
         if found and found.group(2) in (None, name, f"./{name}"):
             return found.group(1)
-    raise ChecksumError(f"{checksum} says nothing of {name}", next_step="correct the entry in host-setup/artifacts.yaml")
+    raise ChecksumError(
+        f"{checksum} says nothing of {name}", next_step="correct the entry in host-setup/artifacts.yaml"
+    )
 
 
 def _get(http: requests.Session, url: str, stream: bool = False) -> requests.Response:
@@ -116,7 +158,9 @@ def _extract(archive: Path, member: str, target: Path) -> None:
         entry = next((each for each in tar if each.name.removeprefix("./") == wanted and each.isfile()), None)
         content = tar.extractfile(entry) if entry else None
         if content is None:
-            raise KubelabError(f"{archive.name} holds no {member}", next_step="correct `member` in host-setup/artifacts.yaml")
+            raise KubelabError(
+                f"{archive.name} holds no {member}", next_step="correct `member` in host-setup/artifacts.yaml"
+            )
         with target.open("wb") as file:
             while block := content.read(READ_BYTES):
                 file.write(block)

@@ -268,24 +268,10 @@ def _lab(
     bundle: Path | None = None,
     replace: bool = False,
 ) -> Lab:
-    import dataclasses
-    from typing import cast, get_args
-
-    from kubelab_helpers.artifacts.source import SourceName
-    from kubelab_helpers.cluster.spec import read_spec
-    from kubelab_helpers.errors import InvalidInputError
     from kubelab_helpers.lab.context import Lab
+    from kubelab_helpers.lab.description import describe_lab
 
-    spec = read_spec(file)
-    if source and source not in get_args(SourceName):
-        raise InvalidInputError(
-            f"there is no source {source}", next_step=f"choose among {', '.join(get_args(SourceName))}"
-        )
-    if source:
-        spec = dataclasses.replace(spec, source=cast("SourceName", source))
-    if bundle:
-        spec = dataclasses.replace(spec, bundle=bundle)
-    return Lab(spec, FOLDER, reporter, replace)
+    return Lab(describe_lab(file, source=source, bundle=bundle), FOLDER, reporter, replace)
 
 
 def _silent() -> Reporter:

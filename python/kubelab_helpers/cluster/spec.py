@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 from typing import Any, cast
 
@@ -126,9 +126,18 @@ def find_contradictions(spec: LabSpec) -> list[str]:
     ]
     if "containerSubnet" in networks and networks["containerSubnet"].num_addresses < 16 + len(spec.hosts):
         problems.append(f"network.containerSubnet: {spec.container_subnet} is too small for {len(spec.hosts)} hosts")
+    problems += [f"network.nameservers: {text} {fault}" for text in spec.nameservers if (fault := _fault_of(text))]
     ports = list(vars(spec.ports).values())
     problems += [f"ports: {port} stands twice" for port in sorted(set(ports)) if ports.count(port) > 1]
     return problems
+
+
+def _fault_of(nameserver: str) -> str:
+    """Return what is wrong with a name server for pods, or nothing."""
+    try:
+        return "is this machine's alone: pods do not reach it" if ip_address(nameserver).is_loopback else ""
+    except ValueError:
+        return "is no address"
 
 
 def _spec(values: Mapping[str, Any], folder: Path) -> LabSpec:

@@ -14,7 +14,7 @@ from kubelab_helpers.lab.context import PARTS, Lab
 from kubelab_helpers.result import Outcome
 
 MEMORY_NEEDED_MIB = 4096
-"""Measured with `docker stats`, hub idle: each of the two nodes 0.95 GiB, page cache included; the rest for builds and users."""
+"""Measured with `docker stats`, hub idle: 0.95 GiB for each of two nodes; the rest for builds and users."""
 DISK_NEEDED_GIB = 15
 """Measured: two nodes 5.5 GB, built images 2.4 GB, parts 2.4 GB; the rest for the builder's cache and homes."""
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.lab import cluster, images, machine, release
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.result import Outcome, StageResult
@@ -52,7 +53,11 @@ def run_stages(lab: Lab, stages: Sequence[Stage] = STAGES) -> list[StageResult]:
     for count, stage in enumerate(stages):
         lab.reporter.advance(OVERALL, count, stage.title)
         began = time.monotonic()
-        outcome, detail = stage.run(lab)
+        try:
+            outcome, detail = stage.run(lab)
+        except KubelabError as error:
+            lab.reporter.finish(stage.name, Outcome.BLOCKED if isinstance(error, BlockedError) else Outcome.FAILED)
+            raise
         seconds = time.monotonic() - began
         results.append(StageResult(stage.name, outcome, seconds, detail))
         lab.reporter.finish(stage.name, outcome, f"{detail} ({seconds:.1f} s)" if detail else f"{seconds:.1f} s")

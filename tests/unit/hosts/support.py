@@ -102,7 +102,8 @@ class DyingRunner:
     def _live(self, command: Command) -> None:
         if self._lives == 0:
             content = command.stdin_path.read_bytes() if command.stdin_path else command.stdin or b""
-            if self._torn and content:
+            assert not self._torn or content, "this command writes nothing"
+            if self._torn:
                 self._inner.run(dataclasses.replace(command, stdin=content[: len(content) // 2], stdin_path=None))
             raise Killed
         self._lives -= 1

@@ -83,7 +83,7 @@ def desire_resolver(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     if not servers:
         raise BlockedError(
             f"{spec.name}: its only resolver is on a loopback address ({', '.join(facts.nameservers) or 'none'})",
-            next_step="name a real one in kubelab.yaml, network.dns.upstreams",
+            next_step="name a real one in kubelab.yaml, network.nameservers",
         )
     return [File(RESOLV_CONF, "".join(f"nameserver {server}\n" for server in servers).encode())]
 

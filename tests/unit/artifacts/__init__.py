@@ -1,0 +1,1 @@
+"""Parts from four sources."""
