@@ -31,14 +31,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def lab() -> Lab:
     """The lab, which must be up."""
     lab = read_lab()
+    if problem := _find_problem(lab):
+        pytest.fail(
+            f"there is no lab to test: {problem}\nRun `make up` first; `kubelab status` says more.", pytrace=False
+        )
+    return lab
+
+
+def _find_problem(lab: Lab) -> str:
+    """Return why the lab cannot be tested, or nothing."""
     try:
         status = requests.get(f"{lab.address}/hub/health", timeout=10).status_code
         lab.core.list_node(_request_timeout=10)
     except (requests.RequestException, HTTPError, ConfigException, ApiException) as error:
-        pytest.fail(f"there is no lab to test: {type(error).__name__}: {error}\nrun `make up` first", pytrace=False)
-    if status != 200:
-        pytest.fail(f"{lab.address}/hub/health answers {status}: see `kubelab status`", pytrace=False)
-    return lab
+        return f"{type(error).__name__}: {error}"
+    return "" if status == 200 else f"{lab.address}/hub/health answers {status}"
 
 
 @pytest.fixture(scope="session")

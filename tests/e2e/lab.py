@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import docker
 from kubernetes import client, config
@@ -44,15 +44,33 @@ class Lab:
         """The first host that only runs pods."""
         return self.spec.workers[0]
 
+    # The client's own types call every field of every object optional; Any keeps the tests readable.
+
     @cached_property
     def api(self) -> Any:
         """The cluster's API, as its admin."""
-        return config.new_client_from_config(str(self.folder / "kubeconfig"))
+        connect: Any = config.new_client_from_config
+        return connect(str(self.folder / "kubeconfig"))
 
     @cached_property
-    def core(self) -> client.CoreV1Api:
-        """The API of pods, Secrets and the like."""
+    def core(self) -> Any:
+        """The API of pods, Secrets, claims, Services and the like."""
         return client.CoreV1Api(self.api)
+
+    @cached_property
+    def apps(self) -> Any:
+        """The API of Deployments."""
+        return client.AppsV1Api(self.api)
+
+    @cached_property
+    def networking(self) -> Any:
+        """The API of NetworkPolicies."""
+        return client.NetworkingV1Api(self.api)
+
+    @cached_property
+    def storage(self) -> Any:
+        """The API of storage classes."""
+        return client.StorageV1Api(self.api)
 
     @cached_property
     def engine(self) -> docker.DockerClient:
@@ -63,7 +81,7 @@ class Lab:
         """Run a command on a node as root and return what it printed; AssertionError with its output if it fails."""
         node = self.engine.containers.get(f"{self.spec.name}-{host.name}")
         status, output = node.exec_run(list(argv))
-        text = bytes(output).decode(errors="replace")
+        text = cast("bytes", output).decode(errors="replace")
         assert status == 0, f"{argv} on {host.name}: exit status {status}: {text}"
         return text
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
 
@@ -60,7 +59,7 @@ RESTRICTED_CONTEXT = {
 class Pod:
     """A pod with Python in it, whoever made it."""
 
-    core: client.CoreV1Api
+    core: Any
     namespace: str
     name: str
     address: str
@@ -99,7 +98,6 @@ class Playground:
         self.lab = lab
         self.name = name
         self.core = lab.core
-        self.networking = client.NetworkingV1Api(lab.api)
 
     def start(self, *pods: Mapping[str, Any]) -> list[Pod]:
         """Make pods, and return them when all of them run and answer."""
@@ -124,11 +122,11 @@ class Playground:
 
     def forbid(self, name: str, spec: Mapping[str, Any]) -> None:
         """Make a NetworkPolicy."""
-        self.networking.create_namespaced_network_policy(self.name, {"metadata": {"name": name}, "spec": spec})
+        self.lab.networking.create_namespaced_network_policy(self.name, {"metadata": {"name": name}, "spec": spec})
 
     def allow_again(self, name: str) -> None:
         """Remove a NetworkPolicy."""
-        self.networking.delete_namespaced_network_policy(name, self.name)
+        self.lab.networking.delete_namespaced_network_policy(name, self.name)
 
 
 @contextmanager
@@ -184,9 +182,7 @@ def find_server(lab: Lab, user: str) -> Pod:
 
 
 def _hub_image(lab: Lab) -> str:
-    hub = client.AppsV1Api(lab.api).list_namespaced_deployment(
-        NAMESPACE, label_selector="app.kubernetes.io/component=hub"
-    )
+    hub = lab.apps.list_namespaced_deployment(NAMESPACE, label_selector="app.kubernetes.io/component=hub")
     return str(hub.items[0].spec.template.spec.containers[0].image)
 
 

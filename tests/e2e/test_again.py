@@ -7,7 +7,6 @@ import subprocess
 import time
 
 from .lab import KUBELAB, ROOT, Lab, pythons_of, read_answer, run_kubelab
-from .waiting import wait_until
 
 UP_TIMEOUT_SECONDS = 60.0
 
@@ -21,7 +20,7 @@ def test_up_again_changes_nothing(lab: Lab) -> None:
     assert (answer["address"], answer["admin"]) == (lab.address, lab.admin()[0])
 
 
-def test_up_again_says_so_to_a_person() -> None:
+def test_up_again_says_so_to_a_person(lab: Lab) -> None:
     """In words, on standard output, with progress on the other stream."""
     ended = run_kubelab("up", timeout_seconds=UP_TIMEOUT_SECONDS)
     assert ended.returncode == 0, ended.stderr
@@ -55,11 +54,11 @@ def test_images_are_those_that_users_may_pick(lab: Lab) -> None:
 
 def test_second_up_says_who_holds_the_lock(lab: Lab) -> None:
     """Exit status 3 at once, the first one's process named, a next step, no traceback; the first one ends well."""
-    first = subprocess.Popen(
-        [str(KUBELAB), "up", "-o", "json"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    argv = [str(KUBELAB), "up", "--output", "json"]
+    first = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        wait_until("the first `up` works", lambda: first.stderr and first.stderr.readline(), 30)
+        assert first.stderr
+        assert first.stderr.readline(), "the first `up` ended before its first stage did"
         began = time.monotonic()
         second = run_kubelab("up", timeout_seconds=30)
         seconds = time.monotonic() - began

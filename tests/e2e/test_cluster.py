@@ -57,7 +57,7 @@ def test_every_node_of_the_spec_is_ready_at_its_address(lab: Lab) -> None:
 
 
 def test_secret_is_encrypted_in_etcd(lab: Lab, marked: tuple[str, str], tmp_path: Path) -> None:
-    """The store holds the Secret under secretbox and nothing of its value; a ConfigMap shows that we would have seen it."""
+    """As secretbox, with nothing of its value; a ConfigMap shows that we would have seen it."""
     name, value = marked
     secret = _read_etcd(lab, tmp_path, f"/registry/secrets/default/{name}")
     assert secret.startswith(b"k8s:enc:secretbox:v1:")
@@ -181,7 +181,7 @@ def test_pod_that_runs_as_root_is_refused_beside_the_hub(lab: Lab) -> None:
     with pytest.raises(ApiException) as refusal:
         lab.core.create_namespaced_pod(NAMESPACE, pod, dry_run="All")
     assert refusal.value.status == 403
-    reason = json.loads(refusal.value.body)["message"]
+    reason = json.loads(refusal.value.body or "")["message"]
     assert 'violates PodSecurity "restricted' in reason
     assert "runAsNonRoot != true" in reason
     pod["spec"]["containers"][0]["securityContext"] = context

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from kubernetes import client
 
 from kubelab_helpers.release.deploy import NAMESPACE
 
@@ -98,7 +98,7 @@ def test_large_answers_cross_the_nodes(pods: Pods) -> None:
 def test_service_address_leads_to_its_pod(pods: Pods, service: Any) -> None:
     """From both nodes."""
     for pod in (pods.control, pods.neighbour):
-        answer = wait_until("the Service has an endpoint", lambda pod=pod: _answer(pod, service.spec.cluster_ip), 20)
+        answer = wait_until("the Service has an endpoint", partial(_answer, pod, service.spec.cluster_ip), 20)
         assert answer == pods.worker.name
 
 
@@ -206,7 +206,7 @@ def test_policies_of_user_pods_leave_the_metadata_address_out(lab: Lab, ada: Hub
     """No egress rule that selects a user's pod holds the address where clouds keep their credentials."""
     server = find_server(lab, ada.name)
     labels = lab.core.read_namespaced_pod(server.name, NAMESPACE).metadata.labels
-    policies = client.NetworkingV1Api(lab.api).list_namespaced_network_policy(NAMESPACE).items
+    policies = lab.networking.list_namespaced_network_policy(NAMESPACE).items
     selecting = [each for each in policies if (each.spec.pod_selector.match_labels or {}).items() <= labels.items()]
     assert any("Egress" in each.spec.policy_types for each in selecting)
     rules = [rule for policy in selecting for rule in policy.spec.egress or []]

@@ -6,7 +6,6 @@ import secrets
 from typing import Any
 
 import pytest
-from kubernetes import client
 
 from kubelab_helpers.release.deploy import NAMESPACE, RELEASE
 
@@ -49,7 +48,7 @@ def volume(lab: Lab, claim: Any) -> Any:
 
 def test_home_is_a_claim_of_the_charts_class(lab: Lab, claim: Any, volume: Any) -> None:
     """Bound when a pod needs it, and kept when the claim goes."""
-    kind = client.StorageV1Api(lab.api).read_storage_class(claim.spec.storage_class_name)
+    kind = lab.storage.read_storage_class(claim.spec.storage_class_name)
     assert claim.status.phase == "Bound"
     assert kind.metadata.labels["app.kubernetes.io/instance"] == RELEASE
     assert kind.volume_binding_mode == "WaitForFirstConsumer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ STEP_MODULES = tuple(name for name in MODULES if name in PURE or name.startswith
 WRITERS = {"hosts.runner", "hosts.executor", "subprocess", "os", "shutil", "socket", "docker", "kubernetes", "requests"}
 
 
+@cache
 def imports_of(module: str) -> set[str]:
     """Return everything that a module imports, at its top and inside functions; our own without the package's name."""
     found: set[str] = set()

@@ -209,15 +209,18 @@ def build_images(
     """
     from kubelab_helpers.cli import render
     from kubelab_helpers.images.build import build
+    from kubelab_helpers.images.catalog import load_catalog
     from kubelab_helpers.lab.images import pythons_of
 
     with render.ProgressReporter() as reporter:
         lab = _lab(file, reporter)
+        pythons = pythons_of(lab)
+        load_catalog().select(names or None, pythons)  # an unknown name is told before an engine is looked for
         built = build(
             names or None,
             engine=lab.engine,
             reporter=reporter,
-            pythons=pythons_of(lab),
+            pythons=pythons,
             source=lab.spec.source,
             bundle=lab.spec.bundle,
             ca_bundle=lab.spec.ca_bundle,

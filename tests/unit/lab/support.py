@@ -24,7 +24,7 @@ class Remembering:
     def advance(self, task: str, completed: float, note: str = "") -> None:
         """See result.Reporter."""
 
-    def finish(self, task: str, outcome: Outcome, note: str = "") -> None:
+    def finish(self, task: str, outcome: Outcome, note: str = "") -> None:  # noqa: ARG002 — the protocol's
         """See result.Reporter."""
         self.ended.append((task, outcome))
 

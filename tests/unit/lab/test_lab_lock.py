@@ -43,9 +43,10 @@ def holder() -> Iterator[subprocess.Popen[str]]:
 
 
 def test_the_second_names_the_first(holder: subprocess.Popen[str]) -> None:
-    with pytest.raises(
-        BlockedError, match=rf"physics is being worked on by .*\(process {holder.pid}, since "
-    ) as caught, hold_lock("physics"):
+    with (
+        pytest.raises(BlockedError, match=rf"physics is being worked on by .*\(process {holder.pid}, since ") as caught,
+        hold_lock("physics"),
+    ):
         pytest.fail("two at once")
     assert caught.value.exit_status is ExitStatus.BLOCKED
     assert caught.value.next_step

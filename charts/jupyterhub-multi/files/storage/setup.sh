@@ -1,4 +1,5 @@
 #!/bin/sh
 # Make the folder of a new volume; kubelet gives it the pod's group when it mounts it.
 set -eu
-mkdir -m 0770 -p "$VOL_DIR"
+mkdir -p "$VOL_DIR"
+chmod 0770 "$VOL_DIR"
