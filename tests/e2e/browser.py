@@ -65,6 +65,9 @@ def open_browser(profile: Path) -> Iterator[Page]:
         )
         try:
             yield context.pages[0]
+        except Exception:
+            photograph(context.pages[0], "failure")
+            raise
         finally:
             context.close()
 

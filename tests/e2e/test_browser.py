@@ -53,7 +53,7 @@ def test_person_signs_up_picks_a_python_and_sees_a_cells_output(
     admin.authorize(account.name)
     _log_in(page, account)
     _pick(page, python)
-    _open_notebook(page)
+    _open_notebook(page, python)
     output = _run(page, CODE)
     assert output == f"Hello from Python {python.replace('.', ' ')}"
     photograph(page, "notebook")
@@ -88,9 +88,10 @@ def _pick(page: Page, python: str) -> None:
     page.wait_for_url(re.compile("/user/[^/]+/lab"), timeout=START_TIMEOUT_MILLISECONDS)
 
 
-def _open_notebook(page: Page) -> None:
+def _open_notebook(page: Page, python: str) -> None:
     page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=START_TIMEOUT_MILLISECONDS)
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    # A cell that is run before its kernel is there was seen to give nothing.
+    page.get_by_text(f"Python {python} | Idle").wait_for(timeout=START_TIMEOUT_MILLISECONDS)
 
 
 def _run(page: Page, code: str) -> str:

@@ -24,15 +24,20 @@ def hold_lock(cluster: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = Path(platformdirs.user_cache_dir("kubelab")) / f"{cluster}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
     holder = path.with_suffix(".holder")
     lock = FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise BlockedError(
             f"the cluster {cluster} is being worked on by {_describe(holder)}",
             next_step="wait for it to end, then run the same command again",
+        ) from error
+    except OSError as error:
+        raise BlockedError(
+            f"the lock {path} cannot be made: {error.strerror}",
+            next_step="set XDG_CACHE_HOME to a folder that you may write to",
         ) from error
     try:
         said = {"pid": os.getpid(), "command": Path(sys.argv[0]).name, "since": datetime.now().astimezone().isoformat()}

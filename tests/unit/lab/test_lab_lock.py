@@ -77,3 +77,12 @@ def test_a_private_file_is_private_from_the_start(tmp_path: Path) -> None:
     assert target.read_text() == "second\n"
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert [each.name for each in target.parent.iterdir()] == ["admin-password"]
+
+
+def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    cannot = pytest.raises(BlockedError, match=r"the lock .*physics\.lock cannot be made: Not a directory")
+    with cannot as caught, hold_lock("physics"):
+        pytest.fail("held without a file")
+    assert "XDG_CACHE_HOME" in caught.value.next_step
