@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 import yaml
+
+from kubelab_helpers.artifacts.source import Store
+from kubelab_helpers.result import SilentReporter
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "jupyterhub-multi"
@@ -79,13 +81,10 @@ class Render:
 
 @pytest.fixture(scope="session")
 def helm() -> str:
-    """Return the real Helm: KUBELAB_HELM, PATH, or kubelab's cache; without one these tests fail."""
-    cached = sorted(platformdirs.user_cache_path("kubelab").glob("**/helm"))
-    candidates = [os.environ.get("KUBELAB_HELM"), shutil.which("helm"), *map(str, cached)]
-    for candidate in candidates:
-        if candidate and os.access(candidate, os.X_OK) and Path(candidate).is_file():
-            return candidate
-    pytest.fail("no helm: set KUBELAB_HELM, put it on PATH, or run `make up`, which gets it")
+    """Return the real Helm: KUBELAB_HELM, PATH, or kubelab's own, which is fetched or built if it is not cached."""
+    if named := os.environ.get("KUBELAB_HELM") or shutil.which("helm"):
+        return named
+    return str(Store().fetch(["helm"], SilentReporter())["helm"])
 
 
 @pytest.fixture(scope="session")

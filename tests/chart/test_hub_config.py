@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,8 +197,32 @@ def test_the_culler_understands_its_flags(config: Any) -> None:
     culler = IdleCuller()
     culler.parse_command_line(command[3:])
     assert (culler.timeout, culler.cull_every, culler.concurrency) == (3600, 600, 10)
+    assert culler.url == "http://127.0.0.1:8081/hub/api"
     assert culler.extra_args == []
     assert {"list:users", "delete:servers"} <= set(config.JupyterHub.load_roles[0]["scopes"])
+
+
+def test_the_culler_calls_the_hub_below_its_base_url(
+    render: Callable[..., Render], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the loopback address: the NetworkPolicy does not admit the hub to its own Service."""
+    config = load_hub_config(render({"hub": {"baseUrl": "/jupyter"}}), tmp_path, monkeypatch)
+    assert "--url=http://127.0.0.1:8081/jupyter/hub/api" in config.JupyterHub.services[0]["command"]
+
+
+def test_a_picked_profile_is_no_reason_for_a_warning(config: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """JupyterHub warns of options that nobody handles; KubeSpawner handles them, later."""
+
+    async def apply(config: Any) -> None:
+        spawner = KubeSpawner(config=config, user=User(), orm_spawner=Spawner(name=""), _mock=True)
+        spawner.log = logging.getLogger("spawner")
+        await spawner._run_apply_user_options({"profile": "python-3-11"})
+
+    asyncio.run(apply(config))
+    assert caplog.messages == []
+    del config.KubeSpawner["apply_user_options"]
+    asyncio.run(apply(config))
+    assert "unhandled user_options" in caplog.text
 
 
 def test_the_page_says_until_when_a_python_is_kept() -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jupyterhub._data import DATA_FILES_PATH
+from kubelab_hub.service import PAGES
 
 from .conftest import CHART
 
@@ -66,6 +70,23 @@ def test_a_changed_value_restarts_the_hub(render: Callable[..., Render], default
 
     assert checksums(render({"cull": {"timeout": 7200}})) != checksums(default)
     assert checksums(render({"proxy": {"chp": {"labels": {"a": "b"}}}})) == checksums(default)
+
+
+def test_the_pages_that_are_mounted_stand_before_others(default: Render) -> None:
+    """Byte for byte, where the hub looks first; each block that they replace is one of JupyterHub's page."""
+    mounted = default.get("ConfigMap", "jupyterhub-hub-pages")["data"]
+    sources = {path.name: path.read_text() for path in (CHART / "files/hub/pages").glob("*.html")}
+    assert set(mounted) == {"page.html", "spawn.html"}
+    assert {name: text.strip() for name, text in mounted.items()} == {
+        name: text.strip() for name, text in sources.items()
+    }
+    pod = default.get("Deployment", "jupyterhub-hub")["spec"]["template"]["spec"]
+    mounts = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert mounts["pages"] == PAGES
+    theirs = "".join((Path(DATA_FILES_PATH) / "templates" / name).read_text() for name in ("page.html", "spawn.html"))
+    blocks = re.findall(r"{% block (\w+)", "".join(sources.values()))
+    assert sorted(set(blocks)) == ["heading", "nav_bar_left_items", "script", "stylesheet"]
+    assert set(blocks) <= set(re.findall(r"{%-? block (\w+)", theirs))
 
 
 def test_the_code_that_is_mounted_is_the_code_in_the_chart(default: Render) -> None:

@@ -8,12 +8,18 @@ import stat
 import pytest
 import websocket
 
+from kubelab_helpers.release.deploy import NAMESPACE
+
 from .hub import HubSession
 from .kernel import connect, open_kernel
 from .lab import Lab, pythons_of, read_lab
 from .people import People
+from .pods import find_pod
+from .waiting import wait_until
 
 PYTHONS = pythons_of(read_lab().spec)
+CULLER = "jupyterhub-idle-culler@"
+CULLER_TIMEOUT_SECONDS = 60.0
 VERSION = "import sys; sys.version_info[:2]"
 
 Spawns = list[tuple[str, float]]
@@ -125,3 +131,14 @@ def test_nobody_gets_in_without_logging_in(lab: Lab, ada: HubSession) -> None:
     assert visitor.open("/hub/admin").path == "/hub/login"
     assert visitor.call("GET", f"/user/{ada.name}/api/contents").status_code == 403
     assert visitor.call("GET", "/hub/api/users").status_code == 403
+
+
+def test_culler_reaches_the_hub(lab: Lab) -> None:
+    """It looks for idle servers when the hub starts: through the network policies, and with the rights it needs."""
+    hub = find_pod(lab, {"app.kubernetes.io/component": "hub"})
+
+    def read_looks() -> list[str]:
+        log = lab.core.read_namespaced_pod_log(hub.name, NAMESPACE).splitlines()
+        return [line for line in log if CULLER in line and "GET /hub/api/users" in line]
+
+    assert " 200 GET " in wait_until("the culler asks who is idle", read_looks, CULLER_TIMEOUT_SECONDS)[-1]

@@ -3,6 +3,7 @@
 {{- define "kubelab.hub.name" -}}{{ .Release.Name }}-hub{{- end }}
 {{- define "kubelab.hub.pvc" -}}{{ .Release.Name }}-hub-db{{- end }}
 {{- define "kubelab.hub.code" -}}{{ .Release.Name }}-hub-code{{- end }}
+{{- define "kubelab.hub.pages" -}}{{ .Release.Name }}-hub-pages{{- end }}
 {{- define "kubelab.proxy.name" -}}{{ .Release.Name }}-proxy{{- end }}
 {{- define "kubelab.proxy.api" -}}{{ .Release.Name }}-proxy-api{{- end }}
 {{- define "kubelab.proxy.public" -}}{{ .Release.Name }}-proxy-public{{- end }}

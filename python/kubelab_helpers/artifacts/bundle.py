@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from kubelab_helpers.artifacts.build import ChecksumError
-from kubelab_helpers.artifacts.cache import sha256_of
+from kubelab_helpers.artifacts.cache import READ_BYTES, sha256_of
 from kubelab_helpers.artifacts.catalog import Artifact, Catalog
 from kubelab_helpers.errors import InvalidInputError
 
@@ -23,76 +26,148 @@ if TYPE_CHECKING:
     from kubelab_helpers.result import Reporter
 
 MANIFEST = "manifest.json"
+SCHEMA = 1
 
-
-def write_bundle(target: Path, catalog: Catalog, contents: Mapping[str, Path]) -> None:
-    """Write a bundle with these artifacts: a tar when the name ends in .tar, else a folder."""
-    with TemporaryDirectory(dir=target.parent) as scratch:
-        folder = Path(scratch) / "bundle"
-        folder.mkdir()
-        entries: dict[str, Any] = {}
-        for name, content in contents.items():
-            _copy(content, folder / name)
-            files = {str(path.relative_to(folder)): sha256_of(path) for path in _files(folder / name)}
-            entries[name] = {"key": catalog.key(name), "files": files}
-        (folder / MANIFEST).write_text(json.dumps({"schema": 1, "artifacts": entries}, indent=1))
-        if target.suffix == ".tar":
-            with tarfile.open(folder.with_suffix(".tar"), "w") as tar:
-                tar.add(folder, arcname=".")
-            folder.with_suffix(".tar").replace(target)
-        else:
-            folder.replace(target)
+Opener = Callable[[str], IO[bytes]]
+"""Opens a file of a bundle by its name there; KeyError or OSError when there is none."""
 
 
 def create_bundle(names: Sequence[str], target: Path, store: Store, reporter: Reporter) -> list[str]:
-    """Write a bundle with these artifacts and all they are composed from; return the names in it."""
+    """Fetch these artifacts and all they are composed from, and write them into a bundle; return the names in it."""
     wanted = [each for each in store.in_order(names) if store.catalog.get(each).kind != "image"]
     write_bundle(target, store.catalog, store.fetch(wanted, reporter))
     return wanted
 
 
-def produce(artifact: Artifact, key: str, bundle: Path, target: Path) -> None:
-    """Copy one artifact out of a bundle and verify it; InvalidInputError if the bundle has another version of it."""
-    if bundle.is_dir():
-        _take(artifact, key, bundle, target)
-        return
-    with TemporaryDirectory(dir=target.parent) as scratch, tarfile.open(bundle) as tar:
-        wanted = {MANIFEST, artifact.name}
-        members = [each for each in tar if each.name.removeprefix("./").split("/")[0] in wanted]
-        tar.extractall(scratch, members=members, filter="data")
-        _take(artifact, key, Path(scratch), target)
+def write_bundle(target: Path, catalog: Catalog, contents: Mapping[str, Path]) -> None:
+    """Write a bundle with these artifacts: a tar when the name ends in .tar, else a folder.
 
-
-def _take(artifact: Artifact, key: str, folder: Path, target: Path) -> None:
-    try:
-        entry = json.loads((folder / MANIFEST).read_text())["artifacts"].get(artifact.name)
-    except (OSError, ValueError, KeyError) as error:
+    An image is left out, since it is composed again from its parts; InvalidInputError if one of these is not given.
+    """
+    lacking = [part for name in contents for part in catalog.get(name).dependencies if part not in contents]
+    if lacking:
         raise InvalidInputError(
-            f"{folder} is no kubelab bundle: {error}", next_step="name a bundle's folder or tar"
-        ) from error
-    if entry is None or entry["key"] != key:
+            f"a bundle of these artifacts lacks what they are composed from: {', '.join(dict.fromkeys(lacking))}",
+            next_step="use create_bundle, which adds it",
+        )
+    carried = {name: content for name, content in contents.items() if catalog.get(name).kind != "image"}
+    manifest = _describe(catalog, carried)
+    with TemporaryDirectory(dir=target.parent) as scratch:
+        made = Path(scratch) / target.name
+        (_write_tar if target.suffix == ".tar" else _write_folder)(made, manifest, carried)
+        made.replace(target)
+
+
+def produce(artifact: Artifact, key: str, bundle: Path, target: Path) -> None:
+    """Copy one artifact out of a bundle, verifying what was copied; InvalidInputError if the bundle has it not so."""
+    with _opened(bundle) as open_file:
+        entry = _entry(open_file, bundle, artifact, key)
+        for name, wanted in entry.items():
+            path = target / _name_within(artifact, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if _copy(artifact, name, open_file, path) != wanted:
+                raise _refusal(artifact, name)
+            # A USB stick's file system may not keep modes.
+            path.chmod(0o755 if artifact.kind == "binary" or artifact.recipe.get("members") else 0o644)
+
+
+def _describe(catalog: Catalog, contents: Mapping[str, Path]) -> bytes:
+    entries = {
+        name: {"key": catalog.key(name), "files": {file: sha256_of(path) for file, path in _files(name, content)}}
+        for name, content in contents.items()
+    }
+    return json.dumps({"schema": SCHEMA, "artifacts": entries}, indent=1).encode()
+
+
+def _write_folder(target: Path, manifest: bytes, contents: Mapping[str, Path]) -> None:
+    target.mkdir()
+    (target / MANIFEST).write_bytes(manifest)
+    for name, content in contents.items():
+        for file, path in _files(name, content):
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target / file)
+
+
+def _write_tar(target: Path, manifest: bytes, contents: Mapping[str, Path]) -> None:
+    with tarfile.open(target, "w") as tar:
+        entry = tarfile.TarInfo(MANIFEST)
+        entry.size = len(manifest)
+        tar.addfile(entry, io.BytesIO(manifest))
+        for name, content in contents.items():
+            for file, path in _files(name, content):
+                tar.add(path, arcname=file)
+
+
+def _files(name: str, content: Path) -> list[tuple[str, Path]]:
+    if not content.is_dir():
+        return [(name, content)]
+    paths = sorted(each for each in content.rglob("*") if each.is_file())
+    return [(f"{name}/{path.relative_to(content).as_posix()}", path) for path in paths]
+
+
+@contextmanager
+def _opened(bundle: Path) -> Iterator[Opener]:
+    if bundle.is_dir():
+        yield lambda name: (bundle / name).open("rb")
+        return
+    with ExitStack() as stack:
+        try:
+            tar = stack.enter_context(tarfile.open(bundle))
+            # `tar -C folder -cf bundle.tar .` gives names that begin with "./".
+            members = {each.name.removeprefix("./"): each for each in tar if each.isfile()}
+        except (OSError, tarfile.TarError) as error:
+            raise _no_bundle(bundle, error) from error
+        # isfile() above: what it opens is never None.
+        yield lambda name: cast("IO[bytes]", tar.extractfile(members[name]))
+
+
+def _entry(open_file: Opener, bundle: Path, artifact: Artifact, key: str) -> dict[str, str]:
+    """Return the artifact's files in a bundle with the SHA-256 of each."""
+    try:
+        with open_file(MANIFEST) as file:
+            manifest: dict[str, Any] = json.load(file)
+        found = dict(manifest["artifacts"]).get(artifact.name)
+        files = dict(found["files"]) if found is not None and found["key"] == key else {}
+    except (OSError, ValueError, LookupError, TypeError, tarfile.TarError) as error:
+        raise _no_bundle(bundle, error) from error
+    if not files:
         raise InvalidInputError(
             f"the bundle has no {artifact.name} {artifact.version} of this recipe",
             next_step="make the bundle again with this version of kubelab",
         )
-    for name, wanted in entry["files"].items():
-        file = folder / name
-        own = file.resolve().is_relative_to((folder / artifact.name).resolve())
-        if not own or not file.is_file() or sha256_of(file) != wanted:
-            raise ChecksumError(
-                f"{artifact.name}: {name} in the bundle is not as its manifest says", next_step="copy the bundle again"
-            )
-        part = target / file.relative_to(folder / artifact.name) if name != artifact.name else target
-        part.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(file, part)
+    return files
 
 
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target)
-    else:
-        shutil.copy2(source, target)
+def _name_within(artifact: Artifact, name: str) -> PurePosixPath:
+    """Return where in the artifact a file of the bundle belongs; ChecksumError if its name leads out of it."""
+    parts = name.split("/")
+    if parts[0] != artifact.name or any(part in {"", ".", ".."} for part in parts):
+        raise _refusal(artifact, name)
+    return PurePosixPath(*parts[1:])
 
 
-def _files(content: Path) -> list[Path]:
-    return sorted(each for each in content.rglob("*") if each.is_file()) if content.is_dir() else [content]
+def _copy(artifact: Artifact, name: str, open_file: Opener, target: Path) -> str:
+    """Copy a file of the bundle and return the SHA-256 of what was copied; ChecksumError if it cannot be read whole."""
+    try:
+        source = open_file(name)
+    except (OSError, KeyError) as error:
+        raise _refusal(artifact, name) from error
+    digest = hashlib.sha256()
+    with source, target.open("wb") as file:
+        try:
+            while block := source.read(READ_BYTES):
+                digest.update(block)
+                file.write(block)
+        except tarfile.TarError as error:
+            raise _refusal(artifact, name) from error
+    return digest.hexdigest()
+
+
+def _refusal(artifact: Artifact, name: str) -> ChecksumError:
+    return ChecksumError(
+        f"{artifact.name}: {name} in the bundle is not as its manifest says", next_step="copy the bundle again"
+    )
+
+
+def _no_bundle(bundle: Path, error: Exception) -> InvalidInputError:
+    return InvalidInputError(f"{bundle} is no kubelab bundle: {error}", next_step="name a bundle's folder or tar")

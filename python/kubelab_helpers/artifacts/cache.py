@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,8 +23,11 @@ from typing import Any
 import platformdirs
 
 from kubelab_helpers.errors import BlockedError
+from kubelab_helpers.hosts.command import CommandError
 
 READ_BYTES = 1 << 20
+LOCK_TIMEOUT_SECONDS = 4000.0
+"""More than the deadline of the longest build."""
 COLD_BUILD_GIB = 20
 """Measured: Go's build cache 8.2 GB, its modules 5.3 GB, the parts 2.5 GB; the rest for builds under way."""
 
@@ -57,11 +61,22 @@ def entry(name: str, key: str, source: str) -> Entry:
 
 @contextmanager
 def hold_lock(target: Entry) -> Iterator[None]:
-    """Hold an artifact's lock, waiting for whoever makes it now; a killed process leaves none behind."""
-    from filelock import FileLock
+    """Hold an artifact's lock, waiting for whoever makes it now; a killed process leaves none behind.
 
-    target.folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.folder.parent / ".lock"):
+    BlockedError when the other one has not ended within LOCK_TIMEOUT_SECONDS.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = target.folder.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(folder / ".lock").acquire(timeout=LOCK_TIMEOUT_SECONDS)
+    except Timeout as error:
+        raise BlockedError(
+            f"another kubelab has been making {folder.name} for {LOCK_TIMEOUT_SECONDS:g} s",
+            next_step=f"wait for it, or end it: fuser --verbose {folder / '.lock'}",
+        ) from error
+    with lock:
         yield
 
 
@@ -84,11 +99,16 @@ def file_sha256(found: Entry, member: str = "") -> str:
 
 
 def store(target: Entry, produce: Callable[[Path], None]) -> None:
-    """Let `produce` write the content under a temporary name, record it, and put it in place whole or not at all."""
+    """Let `produce` write the content under a temporary name, record it, and put it in place whole or not at all.
+
+    The caller holds the artifact's lock: what is here under a temporary name, a killed process has left.
+    """
+    for left in target.folder.parent.glob(f".{target.folder.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
     partial = target.folder.with_name(f".{target.folder.name}.{uuid.uuid4().hex[:8]}")
     partial.mkdir(parents=True)
     try:
-        with explain_full_disk(target.folder.parent):
+        with explain_full_disk(partial):
             produce(partial / "content")
         files = {name: _record(path) for name, path in _files(partial / "content").items()}
         (partial / "manifest.json").write_text(json.dumps({"files": files}, indent=1))
@@ -100,22 +120,40 @@ def store(target: Entry, produce: Callable[[Path], None]) -> None:
 
 @contextmanager
 def explain_full_disk(folder: Path) -> Iterator[None]:
-    """Turn `no space left` into a BlockedError that says how much there is."""
+    """Turn `no space left`, be it this process's or a program's, into a BlockedError that says how much there is."""
     try:
         yield
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         raise full_disk_error(folder) from error
+    except CommandError as error:
+        if "no space left on device" not in error.completed.error_text.lower():
+            raise
+        # Programs work in the folder for temporary files and in caches of their own, too.
+        folders = (folder, Path(tempfile.gettempdir()), Path.home())
+        raise full_disk_error(min(folders, key=_free_bytes)) from error
 
 
-def full_disk_error(folder: Path) -> BlockedError:
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Raise the BlockedError of a full disk before a file of a known size is begun that will not fit."""
+    if _free_bytes(folder) < needed_bytes:
+        raise full_disk_error(folder, f"this needs {needed_bytes >> 20} MiB")
+
+
+def full_disk_error(
+    folder: Path, needed: str = f"a cold build of everything needs {COLD_BUILD_GIB} GiB"
+) -> BlockedError:
     """Return the error that says how much space there is, and how much is wanted."""
-    free = shutil.disk_usage(folder).free >> 30
+    free = _free_bytes(folder) / (1 << 30)
     return BlockedError(
-        f"no space is left: {free} GiB free under {folder}; a cold build of everything needs {COLD_BUILD_GIB} GiB",
-        next_step="free some, or let XDG_CACHE_HOME, GOCACHE and GOMODCACHE name a larger disk",
+        f"no space is left: {free:.1f} GiB free under {folder}; {needed}",
+        next_step="free some, or let XDG_CACHE_HOME, GOCACHE, GOMODCACHE and TMPDIR name a larger disk",
     )
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def sha256_of(path: Path) -> str:

@@ -114,6 +114,9 @@ class Store:
 
     def _compose(self, artifact: Artifact, content: Path) -> None:
         layers = artifact.recipe["layers"]
+        # Once as layers of their own, once in the archive.
+        parts = [self._entry(name).content for name in artifact.dependencies]
+        cache.require_space(content.parent, 2 * sum(part.stat().st_size for part in parts))
         image = oci.ImageContent(
             architecture=architecture(),
             files={path: self._entry(name).content for path, name in layers["files"].items()},

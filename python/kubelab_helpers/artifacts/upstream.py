@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import re
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from kubelab_helpers.artifacts.build import ChecksumError
-from kubelab_helpers.artifacts.cache import READ_BYTES, sha256_of
+from kubelab_helpers.artifacts.cache import READ_BYTES, require_space, sha256_of
 from kubelab_helpers.artifacts.catalog import Artifact
 from kubelab_helpers.errors import KubelabError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import requests
 
 CONNECT_SECONDS, READ_SECONDS = 5, 60
 REACH_SECONDS = 3
+# The first two are requests' own, which puts them before what a session says.
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT")
 SYSTEM_STORES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
@@ -41,9 +43,9 @@ def session() -> requests.Session:
 
 
 def trusted_authorities() -> str | None:
-    """Return the PEM file of the authorities that this machine trusts; None leaves it to requests' own."""
-    named = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT"))
-    return next((path for path in (*named, *SYSTEM_STORES) if path and Path(path).is_file()), None)
+    """Return the PEM file or folder of the authorities that this machine trusts; None leaves it to requests' own."""
+    named = (os.environ.get(name) for name in CA_VARIABLES)
+    return next((path for path in (*named, *SYSTEM_STORES) if path and Path(path).exists()), None)
 
 
 def is_reachable(url: str) -> bool:
@@ -53,7 +55,7 @@ def is_reachable(url: str) -> bool:
     try:
         verify = trusted_authorities() or True
         return requests.head(url, timeout=REACH_SECONDS, allow_redirects=True, verify=verify).ok
-    except requests.RequestException:
+    except OSError:  # requests' errors are OSErrors, and so is that of a CA file that is not there
         return False
 
 
@@ -81,26 +83,31 @@ def produce(artifact: Artifact, target: Path, http: requests.Session | None = No
 
 
 def export_image(reference: str, target: Path) -> None:
-    """Pull an image, whose layers the engine verifies by digest, and write its root file system as a tar."""
+    """Pull an image, whose layers the engine verifies by digest, and write its root file system as a tar.
+
+    The engine keeps the image only if it had it before.
+    """
     import docker
     from docker.errors import DockerException
 
     try:
         engine = docker.from_env(timeout=600)
+        was_there = any(reference in image.tags for image in engine.images.list())
         repository, tag = reference.rsplit(":", 1)
-        image = engine.images.pull(repository, tag=tag)
-        container = engine.containers.create(image, command=["true"])
+        container = engine.containers.create(engine.images.pull(repository, tag=tag), command=["true"])
         try:
             stream = cast("Iterator[bytes]", container.export())
             with target.open("wb") as file:
                 file.writelines(stream)
         finally:
             container.remove()
+            if not was_there:
+                engine.images.remove(reference)
     except DockerException as error:
         raise KubelabError(
             f"the image {reference} could not be pulled: {error}",
             repeat=f"docker pull {reference}",
-            next_step="behind a firewall use --source modules, or a bundle made elsewhere",
+            next_step="behind a firewall use --source debian, or a bundle made elsewhere",
         ) from error
 
 
@@ -118,25 +125,34 @@ def _published_sha256(http: requests.Session, checksum: str, name: str) -> str:
     )
 
 
-def _get(http: requests.Session, url: str, stream: bool = False) -> requests.Response:
+def _get(http: requests.Session, url: str) -> requests.Response:
+    with _explained(url):
+        answer = http.get(url, timeout=(CONNECT_SECONDS, READ_SECONDS), stream=True)
+        answer.raise_for_status()
+        return answer
+
+
+def _download(http: requests.Session, url: str, file: Path) -> None:
+    with _get(http, url) as answer, file.open("wb") as target:
+        require_space(file.parent, int(answer.headers.get("Content-Length", 0)))
+        with _explained(url):
+            for block in answer.iter_content(READ_BYTES):
+                target.write(block)
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Tell what the network refuses, at the start or halfway, with the command that shows it again."""
     import requests
 
     try:
-        answer = http.get(url, timeout=(CONNECT_SECONDS, READ_SECONDS), stream=stream)
-        answer.raise_for_status()
+        yield
     except requests.RequestException as error:
         raise KubelabError(
             f"{url} could not be fetched: {error}",
             repeat=f"curl --fail --location --remote-name {url}",
             next_step="behind a firewall use --source modules, or a bundle made elsewhere",
         ) from error
-    return answer
-
-
-def _download(http: requests.Session, url: str, file: Path) -> None:
-    with _get(http, url, stream=True) as answer, file.open("wb") as target:
-        for block in answer.iter_content(READ_BYTES):
-            target.write(block)
 
 
 def _place(artifact: Artifact, recipe: dict[str, Any], file: Path, target: Path) -> None:

@@ -1,4 +1,5 @@
-"""What the tests of artifacts share: a file server, a session whose hosts are that server, archives, a small catalogue."""
+# ruff: noqa: D102  the doubles have the methods of what they stand for
+"""What the tests of artifacts share: a file server that stands for every host, archives, and a small catalogue."""
 
 from __future__ import annotations
 
@@ -33,6 +34,8 @@ class FileServer:
     files: dict[str, list[bytes]] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
     delay_seconds: float = 0
+    broken: set[str] = field(default_factory=set)
+    """URLs whose connection breaks before the last byte."""
 
     def put(self, url: str, *answers: bytes) -> None:
         self.files[url] = list(answers)
@@ -61,7 +64,8 @@ def serving() -> Iterator[FileServer]:
             self.send_response(404 if body is None else 200)
             self.send_header("Content-Length", str(len(body or b"")))
             self.end_headers()
-            self.wfile.write(body or b"")
+            short = f"https:/{self.path}" in files.broken
+            self.wfile.write((body or b"")[: -1 if short else None])
 
         def log_message(self, *_: Any) -> None:
             pass

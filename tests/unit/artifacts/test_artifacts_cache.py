@@ -1,68 +1,148 @@
-"""The cache: whole or not at all, verified, shared between checkouts, and safe for two at once."""
+"""What is damaged in the cache is noticed and made again, once; and nobody makes what another makes just now."""
 
 from __future__ import annotations
 
 import errno
-import shutil
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from kubelab_helpers import resources
-from kubelab_helpers.artifacts import cache, source
-from kubelab_helpers.artifacts.catalog import Artifact, load_catalog
+from kubelab_helpers.artifacts import cache
+from kubelab_helpers.artifacts.build import ChecksumError
+from kubelab_helpers.artifacts.catalog import Catalog
 from kubelab_helpers.artifacts.source import Store
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.result import SilentReporter
+from tests.unit.artifacts.support import TOOL, TOOL_URL, FileServer, sha256
+
+PLUGINS_URL = "https://plugins.test/p.tgz"
 
 
-def test_a_damaged_file_is_made_again(cache_home: Path) -> None:
-    """A program is compiled for real, damaged without changing its size, and compiled again."""
-    store = Store("modules")
-    path = store.fetch(["pause"], SilentReporter())["pause"]
-    good = path.read_bytes()
-    assert store.missing(["pause"]) == []
-    path.write_bytes(b"\0" * len(good))
-    assert store.missing(["pause"]) == ["pause"]
-    assert store.fetch(["pause"], SilentReporter())["pause"].read_bytes() == good
+def fetch(catalog: Catalog, name: str) -> Path:
+    return Store("upstream", catalog=catalog).fetch([name], SilentReporter())[name]
 
 
-def test_a_copied_cache_is_hashed_and_taken(cache_home: Path) -> None:
-    store = Store("modules")
-    path = store.fetch(["pause"], SilentReporter())["pause"]
-    path.touch()
-    assert store.missing(["pause"]) == []
+def same_size(folder: Path) -> None:
+    (folder / "one").write_bytes(b"FIRST")
 
 
-def test_two_at_once_make_an_artifact_once(cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, together = [], threading.Barrier(2)
-    real = source.build.produce
+def other_size(folder: Path) -> None:
+    (folder / "one").write_bytes(b"f")
 
-    def produce(artifact: Artifact, target: Path) -> None:
-        made.append(artifact.name)
-        real(artifact, target)
 
-    monkeypatch.setattr(source.build, "produce", produce)
-    errors: list[BaseException] = []
+def removed(folder: Path) -> None:
+    (folder / "one").unlink()
 
-    def fetch() -> None:
+
+def added(folder: Path) -> None:
+    (folder / "three").write_bytes(b"third")
+
+
+def manifest_lost(folder: Path) -> None:
+    (folder.parent / "manifest.json").write_text("")
+
+
+@pytest.mark.parametrize("damage", [same_size, other_size, removed, added, manifest_lost])
+def test_damage_is_noticed_and_repaired(damage: Callable[[Path], None], server: FileServer, catalog: Catalog) -> None:
+    folder = fetch(catalog, "plugins")
+    assert fetch(catalog, "plugins") == folder
+    assert server.asked[PLUGINS_URL] == 1
+    damage(folder)
+    again = fetch(catalog, "plugins")
+    assert {each.name: each.read_bytes() for each in again.iterdir()} == {"one": b"first", "two": b"second"}
+    assert server.asked[PLUGINS_URL] == 2
+
+
+def test_a_repair_that_brings_something_wrong_is_refused_by_name(server: FileServer, catalog: Catalog) -> None:
+    path = fetch(catalog, "tool")
+    path.write_bytes(TOOL.upper())
+    server.put(TOOL_URL, b"another program")
+    with pytest.raises(ChecksumError, match=r"^tool 1\.2\.3"):
+        fetch(catalog, "tool")
+    assert server.asked[TOOL_URL] == 1 + 2
+    assert Store("upstream", catalog=catalog).missing(["tool"]) == ["tool"]
+
+
+def test_a_copied_cache_is_verified_and_not_fetched_again(server: FileServer, catalog: Catalog) -> None:
+    fetch(catalog, "tool").touch()
+    assert fetch(catalog, "tool").read_bytes() == TOOL
+    assert server.asked[TOOL_URL] == 1
+
+
+def test_two_threads_fetch_one_download(server: FileServer, catalog: Catalog) -> None:
+    server.delay_seconds = 0.1
+    ready = threading.Barrier(2)
+    ends: list[object] = []
+
+    def run() -> None:
+        ready.wait(timeout=10)
         try:
-            together.wait(timeout=10)
-            Store("modules").fetch(["pause"], SilentReporter())
-        except BaseException as error:  # noqa: BLE001 — a thread's failure must reach the test
-            errors.append(error)
+            ends.append(fetch(catalog, "tool").read_bytes())
+        except Exception as error:  # noqa: BLE001  whatever a thread meets is what the test is about
+            ends.append(error)
 
-    threads = [threading.Thread(target=fetch) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    assert errors == []
-    assert made == ["pause"]
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(timeout=20)
+    assert ends == [TOOL, TOOL]
+    assert server.asked[TOOL_URL] == 1
 
 
-def test_an_interrupted_artifact_leaves_nothing(cache_home: Path) -> None:
+HOLD = """
+import sys
+from kubelab_helpers.artifacts import cache
+with cache.hold_lock(cache.entry("tool", "key", "upstream")):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_another_process_is_waited_for(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fetch waits to its deadline and says for what; the lock dies with its holder."""
+    monkeypatch.setattr(cache, "LOCK_TIMEOUT_SECONDS", 0.2)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(BlockedError, match="tool"):
+            fetch(catalog, "tool")
+        process.kill()
+        process.wait(timeout=10)
+        assert fetch(catalog, "tool").read_bytes() == TOOL
+
+
+def test_what_a_killed_process_left_goes(server: FileServer, catalog: Catalog) -> None:
+    """`kill -9` leaves half a download under a name of its own; who makes the artifact next sweeps it up."""
+    path = fetch(catalog, "tool")
+    left = path.parent.with_name(f".{path.parent.name}.0123abcd")
+    left.mkdir()
+    (left / "content").write_bytes(b"half")
+    path.write_bytes(TOOL.upper())
+    assert fetch(catalog, "tool").read_bytes() == TOOL
+    assert not left.exists()
+
+
+def test_sha256_is_that_of_the_file(catalog: Catalog) -> None:
+    fetch(catalog, "tool")
+    fetch(catalog, "plugins")
+    store = Store("upstream", catalog=catalog)
+    assert store.sha256("tool") == sha256(TOOL)
+    assert store.sha256("plugins", "two") == sha256(b"second")
+
+
+def test_sha256_of_what_is_gone(catalog: Catalog) -> None:
+    with pytest.raises(BlockedError, match="tool"):
+        Store("upstream", catalog=catalog).sha256("tool")
+
+
+def test_an_interrupted_artifact_leaves_nothing() -> None:
     target = cache.entry("pause", "key", "modules")
 
     def interrupted(content: Path) -> None:
@@ -75,28 +155,9 @@ def test_an_interrupted_artifact_leaves_nothing(cache_home: Path) -> None:
     assert list(target.folder.parent.iterdir()) == []
 
 
-def test_a_full_disk_says_how_much_there_is(cache_home: Path) -> None:
+def test_a_full_disk_says_how_much_there_is() -> None:
     def fill(content: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(BlockedError, match=r"GiB free under .* needs \d+ GiB"):
         cache.store(cache.entry("pause", "key", "modules"), fill)
-
-
-def test_keys_do_not_depend_on_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = load_catalog()
-    shutil.copytree(resources.path("host-setup"), tmp_path / "host-setup")
-    monkeypatch.setattr(resources, "root", lambda: tmp_path)
-    there = load_catalog()
-    assert {name: there.key(name) for name in there.artifacts} == {name: here.key(name) for name in here.artifacts}
-
-
-def test_a_key_follows_its_inputs_and_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(resources.path("host-setup"), tmp_path / "host-setup")
-    monkeypatch.setattr(resources, "root", lambda: tmp_path)
-    catalog = load_catalog()
-    before = {name: catalog.key(name) for name in catalog.artifacts}
-    with (tmp_path / "host-setup/sources/pause.c").open("a") as file:
-        file.write("\n")
-    changed = {name for name in catalog.artifacts if catalog.key(name) != before[name]}
-    assert changed == {"pause", "image-pause"}

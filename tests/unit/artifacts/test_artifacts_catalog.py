@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,9 @@ def test_a_part_of_an_image_that_is_none(tmp_path: Path) -> None:
     assert caught.value.next_step == "did you mean tool?"
 
 
-@pytest.mark.parametrize(("wrong", "near"), [("kubelt", "kubelet"), ("etc", "etcd"), ("image-core-dns", "image-coredns")])
+@pytest.mark.parametrize(
+    ("wrong", "near"), [("kubelt", "kubelet"), ("etc", "etcd"), ("image-core-dns", "image-coredns")]
+)
 def test_an_unknown_artifact_names_the_nearest(wrong: str, near: str) -> None:
     with pytest.raises(InvalidInputError, match=wrong) as caught:
         load_catalog().get(wrong)
@@ -123,3 +126,22 @@ def test_a_key_follows_the_recipe(
     (tmp_path / "artifacts.yaml").write_text(yaml.safe_dump({**data, "artifacts": entries}))
     catalog, before = load_catalog(tmp_path / "artifacts.yaml"), keys()
     assert {name for name in before if catalog.key(name) != before[name]} == changed
+
+
+def test_keys_do_not_depend_on_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = load_catalog()
+    shutil.copytree(resources.path("host-setup"), tmp_path / "host-setup")
+    monkeypatch.setattr(resources, "root", lambda: tmp_path)
+    there = load_catalog()
+    assert {name: there.key(name) for name in there.artifacts} == {name: here.key(name) for name in here.artifacts}
+
+
+def test_a_key_follows_its_inputs_and_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(resources.path("host-setup"), tmp_path / "host-setup")
+    monkeypatch.setattr(resources, "root", lambda: tmp_path)
+    catalog = load_catalog()
+    before = {name: catalog.key(name) for name in catalog.artifacts}
+    with (tmp_path / "host-setup/sources/pause.c").open("a") as file:
+        file.write("\n")
+    changed = {name for name in catalog.artifacts if catalog.key(name) != before[name]}
+    assert changed == {"pause", "image-pause"}

@@ -27,7 +27,9 @@ def content(tmp_path: Path) -> oci.ImageContent:
     with tarfile.open(base, "w") as tar:
         tar.addfile(tarfile.TarInfo("etc"))
     tool.write_bytes(b"program")
-    return oci.ImageContent("amd64", {"/usr/bin/tool": tool}, ("/usr/bin/tool",), "1:1", base, {"/sbin/tool": "../usr/bin/tool"})
+    return oci.ImageContent(
+        "amd64", {"/usr/bin/tool": tool}, ("/usr/bin/tool",), "1:1", base, {"/sbin/tool": "../usr/bin/tool"}
+    )
 
 
 def members(archive: Path) -> dict[str, bytes]:

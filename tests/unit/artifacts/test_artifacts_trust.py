@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import HTTPServer, SimpleHTTPRequestHandler
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -67,9 +68,7 @@ def test_a_stranger_is_not_trusted(url: str) -> None:
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-def test_each_variable_names_an_authority(
-    name: str, url: str, company: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_variable_names_an_authority(name: str, url: str, company: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, str(company))
     assert is_trusted(url)
     assert upstream.is_reachable(url)
@@ -80,7 +79,7 @@ def test_the_system_store_is_trusted(url: str, company: Path, monkeypatch: pytes
     assert is_trusted(url)
 
 
-@pytest.mark.parametrize(("winner", "loser"), list(zip(VARIABLES, VARIABLES[1:], strict=False)))
+@pytest.mark.parametrize(("winner", "loser"), list(pairwise(VARIABLES)))
 def test_the_nearer_variable_wins(
     winner: str, loser: str, url: str, company: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelab_helpers.artifacts import upstream
+from kubelab_helpers.artifacts import cache, upstream
 from kubelab_helpers.artifacts.build import ChecksumError
 from kubelab_helpers.artifacts.catalog import Catalog, load_catalog
 from kubelab_helpers.artifacts.source import Store
@@ -99,3 +99,23 @@ def test_a_download_without_space_is_blocked(
     with pytest.raises(BlockedError, match=r"no space .* free .* needs"):
         fetch(catalog, "tool")
     assert server.asked[TOOL_URL] == 1
+
+
+def test_what_will_not_fit_is_not_begun(
+    server: FileServer, catalog: Catalog, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_free_bytes", lambda _: len(TOOL) - 1)
+    with pytest.raises(BlockedError, match=r"no space .* free under .* this needs \d+ MiB"):
+        fetch(catalog, "tool")
+    assert [each for each in cache_home.rglob("*") if each.is_file() and each.name != ".lock"] == []
+    monkeypatch.setattr(cache, "_free_bytes", lambda _: len(TOOL))
+    assert fetch(catalog, "tool").read_bytes() == TOOL
+
+
+def test_a_connection_that_breaks_is_told(server: FileServer, catalog: Catalog) -> None:
+    server.broken.add(TOOL_URL)
+    with pytest.raises(KubelabError, match=TOOL_URL) as caught:
+        fetch(catalog, "tool")
+    assert caught.value.repeat == f"curl --fail --location --remote-name {TOOL_URL}"
+    server.broken.clear()
+    assert fetch(catalog, "tool").read_bytes() == TOOL

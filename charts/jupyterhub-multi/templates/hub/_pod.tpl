@@ -35,6 +35,9 @@ containers:
       - name: code
         mountPath: /etc/kubelab/python/kubelab_hub
         readOnly: true
+      - name: pages
+        mountPath: /etc/kubelab/pages
+        readOnly: true
       - name: secret
         mountPath: /etc/kubelab/secret
         readOnly: true
@@ -52,6 +55,9 @@ volumes:
   - name: code
     configMap:
       name: {{ include "kubelab.hub.code" . }}
+  - name: pages
+    configMap:
+      name: {{ include "kubelab.hub.pages" . }}
   - name: secret
     secret:
       secretName: {{ include "kubelab.hub.secret" . }}

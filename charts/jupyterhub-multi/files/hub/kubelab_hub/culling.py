@@ -6,16 +6,20 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kubelab_hub.service import HUB_PORT
+
 if TYPE_CHECKING:
     from kubelab_hub.settings import Settings
 
 NAME = "jupyterhub-idle-culler"
 
 
-def make_culler_command(cull: Mapping[str, Any]) -> list[str]:
+def make_culler_command(cull: Mapping[str, Any], base_url: str) -> list[str]:
     """Return the argv of the culler for the values below `cull`."""
     command = [sys.executable, "-m", "jupyterhub_idle_culler"]
     command += [
+        # It runs in the hub's pod; by its Service the hub would have to be admitted to itself by the NetworkPolicy.
+        f"--url=http://127.0.0.1:{HUB_PORT}{base_url}hub/api",
         f"--timeout={cull['timeout']}",
         f"--cull-every={cull['every']}",
         f"--concurrency={cull['concurrency']}",
@@ -39,4 +43,4 @@ def configure_culling(c: Any, settings: Settings) -> None:
     if cull["users"]:
         scopes.append("admin:users")
     c.JupyterHub.load_roles = [{"name": NAME, "scopes": scopes, "services": [NAME]}]
-    c.JupyterHub.services = [{"name": NAME, "command": make_culler_command(cull)}]
+    c.JupyterHub.services = [{"name": NAME, "command": make_culler_command(cull, settings["baseUrl"])}]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kubelab_hub.settings import Settings
 
+HUB_PORT = 8081
+PAGES = "/etc/kubelab/pages"
 DATABASE = "sqlite:////srv/jupyterhub/jupyterhub.sqlite"
 
 
@@ -14,8 +16,10 @@ def configure_service(c: Any, settings: Settings) -> None:
     """Set what JupyterHub and its proxy need to find each other."""
     hub = settings["hub"]
     c.JupyterHub.base_url = settings["baseUrl"]
-    c.JupyterHub.hub_bind_url = "http://:8081"
+    c.JupyterHub.hub_bind_url = f"http://:{HUB_PORT}"
     c.JupyterHub.hub_connect_url = settings["hubUrl"]
+    # Ours stand before JupyterHub's own and NativeAuthenticator's of the same name.
+    c.JupyterHub.template_paths = [PAGES]
     c.JupyterHub.db_url = DATABASE
     # JupyterHub copies a SQLite file before it upgrades the schema.
     c.JupyterHub.upgrade_db = True

@@ -37,6 +37,10 @@ def make_profile(python: Mapping[str, Any], today: date) -> dict[str, Any]:
     }
 
 
+def leave_options_to_kubespawner(_spawner: KubeSpawner, _options: Mapping[str, Any]) -> None:
+    """Do nothing: KubeSpawner 7.1.0 reads the profile itself, and without a hook JupyterHub 6 warns at each spawn."""
+
+
 def configure_spawning(c: Any, settings: Settings) -> None:
     """Set KubeSpawner's traits from the values."""
     pythons = settings["pythons"]
@@ -45,6 +49,7 @@ def configure_spawning(c: Any, settings: Settings) -> None:
     c.JupyterHub.spawner_class = KubeSpawner
     profiles = [make_profile(python, today) for python in pythons]
     c.KubeSpawner.profile_list = profiles + settings["singleuser"]["profileList"]
+    c.KubeSpawner.apply_user_options = leave_options_to_kubespawner
     c.KubeSpawner.image = first["image"]
     c.KubeSpawner.image_pull_policy = settings["imagePullPolicy"]
     c.KubeSpawner.image_pull_secrets = settings["imagePullSecrets"]
