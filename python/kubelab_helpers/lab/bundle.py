@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kubelab_helpers.artifacts.bundle import write_bundle
-from kubelab_helpers.artifacts.catalog import Catalog
+from kubelab_helpers.artifacts import bundle
 from kubelab_helpers.errors import InvalidInputError
 from kubelab_helpers.lab.context import PARTS, ROOT_FILE_SYSTEMS, Lab
 
@@ -19,12 +18,4 @@ def create_bundle(lab: Lab, target: Path) -> list[str]:
         raise InvalidInputError(f"{target} is there already", next_step="name another target, or remove it")
     if not target.parent.is_dir():
         raise InvalidInputError(f"there is no folder {target.parent}", next_step="make it, or name another target")
-    names = bundled_parts(lab.store.catalog)
-    write_bundle(target, lab.store.catalog, lab.store.fetch(names, lab.reporter))
-    return names
-
-
-def bundled_parts(catalog: Catalog) -> list[str]:
-    """Return the parts that a bundle carries. Images are not among them: they are composed again from what is."""
-    wanted = [each for name in (*PARTS, *ROOT_FILE_SYSTEMS) for each in (*catalog.get(name).dependencies, name)]
-    return [name for name in dict.fromkeys(wanted) if catalog.get(name).kind != "image"]
+    return bundle.create_bundle([*PARTS, *ROOT_FILE_SYSTEMS], target, lab.store, lab.reporter)
