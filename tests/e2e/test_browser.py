@@ -75,6 +75,7 @@ def _sign_up(page: Page, lab: Lab, account: Account) -> None:
 def _log_in(page: Page, account: Account) -> None:
     page.get_by_label("Username").fill(account.name)
     page.get_by_label("Password").fill(account.password)
+    assert page.get_by_text("unsecured HTTP").count() == 0, "on this machine itself there is nothing to warn of"
     photograph(page, "login-page")
     page.get_by_role("button", name="Sign In").click()
 
