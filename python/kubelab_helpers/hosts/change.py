@@ -21,6 +21,8 @@ class Change(ABC):
 
     replaces: str | None = None
     """The file that the change overwrites, to be backed up first."""
+    stamped: bool = False
+    """Whether its last act is a stamp on the host, which then says more than the journal: it must not be made twice."""
 
     @property
     @abstractmethod
@@ -186,6 +188,7 @@ class Unit(Change):
     change cut off between the two is made again. Without `start` someone else starts it the first time (kubeadm).
     """
 
+    stamped = True
     name: str
     stamp: str
     start: bool = True
@@ -278,6 +281,7 @@ class Action(Change):
     it is someone else's.
     """
 
+    stamped = True
     name: str
     text: str
     stamp: str

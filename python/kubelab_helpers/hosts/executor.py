@@ -28,7 +28,7 @@ def apply_plan(runner: Runner, decided: Plan, state: HostState, reporter: Report
     PartlyDoneError names the change that failed; what came before it is done and recorded, so that the same call
     goes on.
     """
-    closing: list[dict[str, Any]] = []
+    closing: list[dict[str, Any]] = [journal.done(planned) for planned in decided.ended]
     for count, planned in enumerate(decided.changes):
         reporter.advance(task, count, planned.change.summary)
         _record_intent(runner, planned, state, closing)
@@ -50,7 +50,7 @@ def apply_plan(runner: Runner, decided: Plan, state: HostState, reporter: Report
 def converge(runner: Runner, steps: Sequence[Step], spec: NodeSpec, reporter: Reporter, task: str) -> int:
     """Read, decide, act, and read again: after it the plan must be empty. Returns how many changes were made."""
     decided, state = read_plan(runner, steps, spec)
-    if not decided.changes:
+    if not decided.changes and not decided.ended:
         return 0
     reporter.start(task, total=len(decided.changes))
     made = apply_plan(runner, decided, state, reporter, task)

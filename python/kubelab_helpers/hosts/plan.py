@@ -34,6 +34,8 @@ class Plan:
 
     host: str
     changes: tuple[PlannedChange, ...]
+    ended: tuple[PlannedChange, ...] = ()
+    """Changes whose stamp says that they were made, while the journal lacks their last line."""
 
     def as_data(self) -> dict[str, Any]:
         """Return the plan for JSON."""
@@ -52,7 +54,9 @@ def plan(host: str, desired: Sequence[PlannedChange], state: HostState) -> Plan:
     BlockedError if one of them would overwrite what is not ours.
     """
     missing = tuple(
-        each for each in desired if not each.change.satisfied_by(state) or each.change.id in state.unfinished
+        each
+        for each in desired
+        if not each.change.satisfied_by(state) or (each.change.id in state.unfinished and not each.change.stamped)
     )
     refusals = [reason for each in missing if (reason := each.change.refused_by(state))]
     if refusals:
@@ -60,4 +64,5 @@ def plan(host: str, desired: Sequence[PlannedChange], state: HostState) -> Plan:
             f"{host}: " + "; ".join(refusals),
             next_step="kubelab does not overwrite what it did not make: remove it yourself, or choose another host",
         )
-    return Plan(host, missing)
+    ended = (each for each in desired if each.change.id in state.unfinished and each not in missing)
+    return Plan(host, missing, tuple(ended))
