@@ -39,7 +39,7 @@ def fetch_parts(lab: Lab) -> tuple[Outcome, str]:
     """Fetch every part that the nodes and the operator's tools need."""
     before = lab.store.missing(PARTS)
     lab.store.fetch(PARTS, lab.reporter)
-    return (Outcome.CHANGED if before else Outcome.UNCHANGED), f"{len(before)} of {len(PARTS)} made"
+    return (Outcome.CHANGED if before else Outcome.UNCHANGED), f"{len(before)} made"
 
 
 def _find_shortages(disk: Path) -> list[str]:
