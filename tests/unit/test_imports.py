@@ -72,7 +72,7 @@ def test_one_module_uses_pyhelm3() -> None:
 
 
 def test_only_the_command_lines_use_typer() -> None:
-    assert users_of("typer") == {"cli.kubelab", "cli.kubelab_host", "cli.run"}
+    assert users_of("typer") == {"cli.kubelab", "cli.kubelab_host", "cli.options", "cli.run"}
 
 
 @pytest.mark.parametrize("module", STEP_MODULES)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kubelab_helpers.cli.options import Output, OutputOption
 from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kubelab_helpers.lab.context import Lab
     from kubelab_helpers.result import Reporter
 
@@ -29,17 +31,10 @@ bundle_app = typer.Typer(help="Carry the parts to where there is no network.", n
 app.add_typer(bundle_app, name="bundle")
 
 
-class Output(StrEnum):
-    """How an answer is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 FileOption = Annotated[
     Path | None, typer.Option("--file", "-f", help="The lab's file.", show_default="kubelab.yaml if it is there")
 ]
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text for people, json for programs.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is removed.")]
 FOLDER = Path(".kubelab")
 
 
@@ -99,54 +94,30 @@ def up(
 def down(
     file: FileOption = None,
     output: OutputOption = Output.TEXT,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is removed.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Remove the lab from this machine: nodes, networks, volumes, with the users' homes. The cache of parts stays.
 
     Example: kubelab down --yes
     """
-    from kubelab_helpers.cli import render
-    from kubelab_helpers.errors import InvalidInputError
     from kubelab_helpers.lab.down import remove_lab
-    from kubelab_helpers.lab.lock import hold_lock
 
-    if not yes:
-        raise InvalidInputError("down removes the users' homes", next_step="kubelab down --yes")
-    with render.ProgressReporter() as reporter:
-        lab = _lab(file, reporter)
-        with hold_lock(lab.spec.name):
-            removed = remove_lab(lab)
-    if output is Output.JSON:
-        render.print_json({"removed": removed})
-        return
-    render.print_text("\n".join(f"removed {each}" for each in removed) or "There was nothing to remove.")
+    _remove(remove_lab, file, output, yes, "down")
 
 
 @app.command()
 def clean(
     file: FileOption = None,
     output: OutputOption = Output.TEXT,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is removed.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Remove the lab, the built images and the cache of parts. The next `up` builds everything again, for half an hour.
 
     Example: kubelab clean --yes
     """
-    from kubelab_helpers.cli import render
-    from kubelab_helpers.errors import InvalidInputError
     from kubelab_helpers.lab.down import clean_machine
-    from kubelab_helpers.lab.lock import hold_lock
 
-    if not yes:
-        raise InvalidInputError("clean removes the users' homes and the cache", next_step="kubelab clean --yes")
-    with render.ProgressReporter() as reporter:
-        lab = _lab(file, reporter)
-        with hold_lock(lab.spec.name):
-            removed = clean_machine(lab)
-    if output is Output.JSON:
-        render.print_json({"removed": removed})
-        return
-    render.print_text("\n".join(f"removed {each}" for each in removed))
+    _remove(clean_machine, file, output, yes, "clean")
 
 
 @app.command()
@@ -275,6 +246,23 @@ def _lab(
     from kubelab_helpers.lab.description import describe_lab
 
     return Lab(describe_lab(file, source=source, bundle=bundle), FOLDER, reporter, replace)
+
+
+def _remove(remove: Callable[[Lab], list[str]], file: Path | None, output: Output, yes: bool, command: str) -> None:
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.errors import InvalidInputError
+    from kubelab_helpers.lab.lock import hold_lock
+
+    if not yes:
+        raise InvalidInputError(f"{command} removes the users' homes", next_step=f"kubelab {command} --yes")
+    with render.ProgressReporter() as reporter:
+        lab = _lab(file, reporter)
+        with hold_lock(lab.spec.name):
+            removed = remove(lab)
+    if output is Output.JSON:
+        render.print_json({"removed": removed})
+        return
+    render.print_text("\n".join(f"removed {each}" for each in removed) or "There was nothing to remove.")
 
 
 def _silent() -> Reporter:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from kubelab_helpers.cli.options import Output, OutputOption
 from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
 
 app = typer.Typer(
@@ -19,13 +19,6 @@ app = typer.Typer(
 )
 
 
-class Output(StrEnum):
-    """How an answer is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 @app.callback()
 def set_debug(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
     """Options before the command."""
@@ -34,7 +27,7 @@ def set_debug(debug: Annotated[bool, typer.Option("--debug", help="Show tracebac
 
 
 @app.command()
-def facts(output: Annotated[Output, typer.Option("--output", "-o", help="text or json.")] = Output.TEXT) -> None:
+def facts(output: OutputOption = Output.TEXT) -> None:
     """Show what the probe reads of this host; nothing is written.
 
     Example: kubelab-host facts -o json

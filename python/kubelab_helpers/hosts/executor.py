@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubelab_helpers.errors import KubelabError, PartlyDoneError
@@ -22,14 +22,28 @@ def read_plan(runner: Runner, steps: Sequence[Step], spec: NodeSpec) -> tuple[Pl
     return plan(spec.name, desired, state), state
 
 
-def apply_plan(runner: Runner, decided: Plan, state: HostState, reporter: Reporter, task: str) -> int:
-    """Apply a plan and return how many changes were made.
+def never() -> bool:
+    """Return False: nobody asks for an early end."""
+    return False
+
+
+def apply_plan(
+    runner: Runner,
+    decided: Plan,
+    state: HostState,
+    reporter: Reporter,
+    task: str,
+    should_stop: Callable[[], bool] = never,
+) -> int:
+    """Apply a plan and return how many changes were made. `should_stop` is asked before each change.
 
     PartlyDoneError names the change that failed; what came before it is done and recorded, so that the same call
     goes on.
     """
     closing: list[dict[str, Any]] = [journal.done(planned) for planned in decided.ended]
     for count, planned in enumerate(decided.changes):
+        if should_stop():
+            break
         reporter.advance(task, count, planned.change.summary)
         _record_intent(runner, planned, state, closing)
         try:
@@ -44,16 +58,25 @@ def apply_plan(runner: Runner, decided: Plan, state: HostState, reporter: Report
         closing = [journal.done(planned)]
     if closing:
         runner.check(journal.append(closing))
+    if should_stop():
+        raise PartlyDoneError(f"{decided.host}: stopped early", next_step="run the same command again: it goes on")
     return len(decided.changes)
 
 
-def converge(runner: Runner, steps: Sequence[Step], spec: NodeSpec, reporter: Reporter, task: str) -> int:
+def converge(
+    runner: Runner,
+    steps: Sequence[Step],
+    spec: NodeSpec,
+    reporter: Reporter,
+    task: str,
+    should_stop: Callable[[], bool] = never,
+) -> int:
     """Read, decide, act, and read again: after it the plan must be empty. Returns how many changes were made."""
     decided, state = read_plan(runner, steps, spec)
     if not decided.changes and not decided.ended:
         return 0
     reporter.start(task, total=len(decided.changes))
-    made = apply_plan(runner, decided, state, reporter, task)
+    made = apply_plan(runner, decided, state, reporter, task, should_stop)
     _verify(runner, steps, spec)
     reporter.finish(task, Outcome.CHANGED, f"{made} changes")
     return made

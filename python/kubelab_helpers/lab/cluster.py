@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 from kubelab_helpers.cluster import credentials, health, kubeadm, network, nodes
 from kubelab_helpers.cluster.spec import HostSpec
 from kubelab_helpers.errors import BlockedError
-from kubelab_helpers.hosts.executor import converge, read_plan
+from kubelab_helpers.hosts.executor import read_plan
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.steps import PREPARATION
 from kubelab_helpers.images.catalog import load_catalog
 from kubelab_helpers.lab.context import IMAGE_PREFIX, Lab
+from kubelab_helpers.lab.parallel import converge_all
 from kubelab_helpers.result import Outcome
 
 NODE_STEPS: tuple[Step, ...] = (*PREPARATION, network.CNI_STEP)
@@ -37,15 +37,14 @@ def ensure_nodes(lab: Lab) -> tuple[Outcome, str]:
 def prepare_nodes(lab: Lab) -> tuple[Outcome, str]:
     """Bring every node to what kubeadm needs, all at once."""
     parts = lab.parts()
-    made = _on_all(lab.spec.hosts, lambda host: _converge(lab, host, NODE_STEPS, parts, f"prepare {host.name}"))
-    return _counted(made)
+    return _counted(converge_all(lab, lab.spec.hosts, NODE_STEPS, parts, lambda host: f"prepare {host.name}"))
 
 
 def make_control_plane(lab: Lab) -> tuple[Outcome, str]:
     """Run kubeadm init on the first control plane and fetch its kubeconfig."""
-    made = _converge(lab, lab.control_plane, (init_step(lab),), lab.parts(), "kubeadm init")
+    made = converge_all(lab, [lab.control_plane], (init_step(lab),), lab.parts(), lambda _: "kubeadm init")
     health.write_kubeconfig(lab.runner(lab.control_plane), lab.kubeconfig, lab.spec.name, lab.spec.ports.api)
-    return _counted([made])
+    return _counted(made)
 
 
 def init_step(lab: Lab) -> Step:
@@ -55,7 +54,8 @@ def init_step(lab: Lab) -> Step:
 
 def install_network(lab: Lab) -> tuple[Outcome, str]:
     """Put Canal into the cluster."""
-    return _counted([_converge(lab, lab.control_plane, (network_step(lab),), lab.parts(), "network")])
+    made = converge_all(lab, [lab.control_plane], (network_step(lab),), lab.parts(), lambda _: "network")
+    return _counted(made)
 
 
 def network_step(lab: Lab) -> Step:
@@ -72,7 +72,7 @@ def join_workers(lab: Lab) -> tuple[Outcome, str]:
     if not waiting:
         return Outcome.UNCHANGED, "0 changes"
     step = kubeadm.join_step(credentials.issue_credentials(lab.runner(lab.control_plane)))
-    return _counted(_on_all(waiting, lambda host: _converge(lab, host, (step,), parts, f"join {host.name}")))
+    return _counted(converge_all(lab, waiting, (step,), parts, lambda host: f"join {host.name}"))
 
 
 def wait_until_ready(lab: Lab) -> tuple[Outcome, str]:
@@ -84,15 +84,6 @@ def wait_until_ready(lab: Lab) -> tuple[Outcome, str]:
 def _plan_join(lab: Lab, host: HostSpec, parts: dict[str, Path]) -> bool:
     plan, _ = read_plan(lab.runner(host), (kubeadm.join_step(None),), lab.node(host, parts))
     return bool(plan.changes)
-
-
-def _converge(lab: Lab, host: HostSpec, steps: Sequence[Step], parts: dict[str, Path], task: str) -> int:
-    return converge(lab.runner(host), steps, lab.node(host, parts), lab.reporter, task)
-
-
-def _on_all(hosts: Sequence[HostSpec], work: Callable[[HostSpec], int]) -> list[int]:
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(work, hosts))
 
 
 def _remove_if_other(lab: Lab, wanted: Sequence[nodes.NodeContainer], existing: dict[str, nodes.NodeState]) -> str:
@@ -118,5 +109,5 @@ def _outcome(outcomes: Sequence[Outcome]) -> Outcome:
     return Outcome.CHANGED if Outcome.CHANGED in outcomes else Outcome.UNCHANGED
 
 
-def _counted(made: Sequence[int]) -> tuple[Outcome, str]:
-    return (Outcome.CHANGED if sum(made) else Outcome.UNCHANGED), f"{sum(made)} changes"
+def _counted(made: int) -> tuple[Outcome, str]:
+    return (Outcome.CHANGED if made else Outcome.UNCHANGED), f"{made} changes"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from kubelab_helpers.hosts.change import Action, Change
 from kubelab_helpers.hosts.command import Command
-from kubelab_helpers.hosts.executor import converge
 from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.spec import NodeSpec
@@ -16,6 +14,7 @@ from kubelab_helpers.images import registry
 from kubelab_helpers.images.build import BuiltImage, build
 from kubelab_helpers.images.catalog import load_catalog
 from kubelab_helpers.lab.context import IMAGE_PREFIX, Lab
+from kubelab_helpers.lab.parallel import converge_all
 from kubelab_helpers.result import Outcome
 
 PROVISIONER = "image-local-path-provisioner"
@@ -83,15 +82,7 @@ def prepull_images(lab: Lab) -> tuple[Outcome, str]:
     names = [f"notebook-py{version}" for version in pythons_of(lab)]
     references = [f"{catalog.images[name].reference(IMAGE_PREFIX)}@{digests[name]}" for name in names]
     hosts = lab.spec.workers or lab.spec.control_planes
-    step = pull_step(references)
-
-    def pull(index: int) -> int:
-        host = hosts[index]
-        # Pulling needs nothing of the node's parts: the step looks at stamps alone.
-        return converge(lab.runner(host), (step,), lab.node(host, lab.parts()), lab.reporter, f"pull on {host.name}")
-
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        made = sum(pool.map(pull, range(len(hosts))))
+    made = converge_all(lab, hosts, (pull_step(references),), lab.parts(), lambda host: f"pull on {host.name}")
     return (Outcome.CHANGED if made else Outcome.UNCHANGED), f"{made} pulls"
 
 

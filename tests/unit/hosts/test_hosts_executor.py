@@ -122,6 +122,21 @@ def test_it_converges_after_a_death_at_any_command(
     assert (host / "log").read_text() == "made\n"
 
 
+@pytest.mark.parametrize("asked", [0, 1, 2])
+def test_it_stops_between_two_changes_when_asked(
+    asked: int, state_folder: Path, host: Path, steps: tuple[Step, ...]
+) -> None:
+    """Ctrl-C on one host lets the others end the change they are at; what is done is recorded as done."""
+    runner = FolderRunner(state_folder)
+    answers = iter([False] * asked + [True] * 9)
+    with pytest.raises(PartlyDoneError, match="stopped early"):
+        executor.converge(runner, steps, node_spec(), SilentReporter(), "task", lambda: next(answers))
+    state = executor.read_plan(runner, steps, node_spec())[1]
+    assert state.unfinished == frozenset()
+    assert converge(runner, steps) == 3 - asked
+    assert_as_wanted(host)
+
+
 def test_deaths_were_tried_at_every_command(state_folder: Path, steps: tuple[Step, ...]) -> None:
     assert converge(DyingRunner(FolderRunner(state_folder), COMMANDS), steps) == 3
 
