@@ -18,11 +18,11 @@ from uuid import uuid4
 import requests
 import yaml
 
+from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.cluster.spec import LabSpec
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.runner import ContainerRunner
 from kubelab_helpers.images.catalog import load_catalog
-from kubelab_helpers.lab.context import IMAGE_PREFIX
 from tests.e2e.hub import HubSession
 
 Figures = dict[str, Any]

@@ -33,8 +33,7 @@ class Store:
 
     def fetch(self, names: Sequence[str], reporter: Reporter) -> dict[str, Path]:
         """Return each named artifact's path: a program, a folder, a root file system's tar or an OCI archive."""
-        order = self.in_order(names)
-        missing = [name for name in order if self._cached(name) is None]
+        missing = self.missing(names)
         if missing:
             reporter.start(TASK, total=len(missing))
         for count, name in enumerate(missing):
@@ -44,7 +43,7 @@ class Store:
                 if self._cached(name) is None:
                     self._produce(self.catalog.get(name))
         if missing:
-            reporter.finish(TASK, Outcome.CHANGED, f"{len(missing)} of {len(order)} made")
+            reporter.finish(TASK, Outcome.CHANGED, f"{len(missing)} of {len(self.in_order(names))} made")
         return {name: self._entry(name).content for name in names}
 
     def missing(self, names: Sequence[str]) -> list[str]:

@@ -128,9 +128,8 @@ def status(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
     """
     from kubelab_helpers.cli import render
     from kubelab_helpers.lab.release import read_status
-    from kubelab_helpers.result import SilentReporter
 
-    found = read_status(_lab(file, SilentReporter()))
+    found = read_status(_lab(file, _silent()))
     if output is Output.JSON:
         render.print_json(found)
     else:

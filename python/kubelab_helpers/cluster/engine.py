@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kubelab_helpers.artifacts.build import install_packages
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.runner import LocalRunner
@@ -67,12 +68,7 @@ def ensure_running() -> Outcome:
 def _install() -> None:
     if shutil.which("apt-get") is None:
         raise BlockedError("Docker is not installed", next_step="install it from your distribution, then repeat")
-    environment = (("DEBIAN_FRONTEND", "noninteractive"),)
-    runner = LocalRunner()
-    runner.check(Command(("apt-get", "update"), env=environment))
-    packages = ("docker.io", "iptables", "ca-certificates")
-    install = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
-    runner.check(Command(install, env=environment, timeout_seconds=900))
+    install_packages(["docker.io", "iptables", "ca-certificates"])
 
 
 def _start_directly() -> None:

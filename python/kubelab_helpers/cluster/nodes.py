@@ -56,7 +56,7 @@ class NodeContainer:
     @property
     def container_name(self) -> str:
         """The container's name on the machine."""
-        return f"{self.cluster}-{self.name}"
+        return container_name(self.cluster, self.name)
 
     @property
     def volume_name(self) -> str:
@@ -78,6 +78,11 @@ class NodeState:
     status: str
     owner: str
     input_hash: str
+
+
+def container_name(cluster: str, host: str) -> str:
+    """Return the name on the machine of the container that carries a cluster's host."""
+    return f"{cluster}-{host}"
 
 
 def list_nodes(engine: DockerClient, cluster: str) -> dict[str, NodeState]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubelab_helpers import resources
-from kubelab_helpers.artifacts.source import SourceName, Store
+from kubelab_helpers.artifacts.source import IMAGE_PREFIX, SourceName, Store
 from kubelab_helpers.cluster.engine import client as running_engine
 from kubelab_helpers.errors import KubelabError
 from kubelab_helpers.hosts.runner import LocalRunner
@@ -23,7 +23,6 @@ from kubelab_helpers.result import Outcome, Reporter, SilentReporter
 if TYPE_CHECKING:
     from docker import DockerClient
 
-REGISTRY = "localhost:5000/kubelab"
 INPUT_LABEL = "io.kubelab.input-hash"
 TASK = "image builds"
 TIMEOUT_SECONDS = 3600.0
@@ -60,7 +59,7 @@ def build(
     reporter: Reporter,
     engine: DockerClient | None = None,
     pythons: Sequence[str] | None = None,
-    registry: str = REGISTRY,
+    registry: str = IMAGE_PREFIX,
     source: SourceName = "auto",
     bundle: Path | None = None,
     ca_bundle: Path | None = None,
@@ -91,7 +90,7 @@ def find_stale(
     engine: DockerClient,
     store: Store,
     pythons: Sequence[str] | None = None,
-    registry: str = REGISTRY,
+    registry: str = IMAGE_PREFIX,
 ) -> list[str]:
     """Return the names of the images that `build` would build; nothing is built."""
     context = BuildContext(engine, load_catalog(), store, registry, SilentReporter())
@@ -100,7 +99,7 @@ def find_stale(
     return [image.name for image in selected if _current(context, image, hashes[image.name]) is None]
 
 
-def input_hashes(catalog: ImageCatalog, store: Store, registry: str = REGISTRY) -> dict[str, str]:
+def input_hashes(catalog: ImageCatalog, store: Store, registry: str = IMAGE_PREFIX) -> dict[str, str]:
     """Return every image's input hash by name; a parent's is part of its children's."""
     hashes: dict[str, str] = {}
     for image in catalog.images.values():

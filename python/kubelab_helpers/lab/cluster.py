@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.cluster import credentials, health, kubeadm, network, nodes
 from kubelab_helpers.cluster.spec import HostSpec
 from kubelab_helpers.errors import BlockedError
@@ -12,7 +13,7 @@ from kubelab_helpers.hosts.executor import read_plan
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.steps import PREPARATION
 from kubelab_helpers.images.catalog import load_catalog
-from kubelab_helpers.lab.context import IMAGE_PREFIX, Lab
+from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import converge_all
 from kubelab_helpers.result import Outcome
 

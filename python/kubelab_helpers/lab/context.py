@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kubelab_helpers.artifacts.source import Store
+from kubelab_helpers.artifacts.source import IMAGE_PREFIX, Store
 from kubelab_helpers.cluster import engine
-from kubelab_helpers.cluster.nodes import NodeContainer, PublishedPort, machine_nameservers
+from kubelab_helpers.cluster.nodes import NodeContainer, PublishedPort, container_name, machine_nameservers
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.hosts.distribution import load_distributions
 from kubelab_helpers.hosts.runner import ContainerRunner
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from kubelab_helpers.result import Reporter
 
-IMAGE_PREFIX = "localhost:5000/kubelab"
 NODE_IMAGES = ("image-pause", "image-kube-proxy", "image-flannel", "image-calico-node", "image-coredns")
 CONTROL_PLANE_IMAGES = (
     "image-kube-apiserver",
@@ -69,6 +68,11 @@ class Lab:
         return self.folder / "admin-password"
 
     @property
+    def digests_file(self) -> Path:
+        """The digests in the registry of what was pushed last."""
+        return self.folder / "digests.json"
+
+    @property
     def owner(self) -> str:
         """A name for this checkout, kept on what it makes; not a path."""
         return hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:16]
@@ -94,7 +98,11 @@ class Lab:
 
     def runner(self, host: HostSpec) -> ContainerRunner:
         """Return the hands on one host."""
-        return ContainerRunner(f"{self.spec.name}-{host.name}")
+        return ContainerRunner(self.container_name(host.name))
+
+    def container_name(self, host: str) -> str:
+        """Return the name of the container node that carries a host."""
+        return container_name(self.spec.name, host)
 
     def container(self, host: HostSpec, image: str) -> NodeContainer:
         """Return the container node that carries a host."""

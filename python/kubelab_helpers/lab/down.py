@@ -11,7 +11,6 @@ from kubelab_helpers.result import Outcome
 
 IMAGE_NAMES = ("localhost:5000/kubelab/", "localhost/kubelab/")
 """What every image begins with that kubelab built or loaded here."""
-KEPT = ("kubeconfig", "admin-password", "digests.json")
 
 
 def remove_lab(lab: Lab) -> list[str]:
@@ -21,8 +20,7 @@ def remove_lab(lab: Lab) -> list[str]:
     """
     engine.ensure_running()
     removed = nodes.remove_cluster(lab.engine, lab.spec.name)
-    for name in KEPT:
-        file = lab.folder / name
+    for file in (lab.kubeconfig, lab.password_file, lab.digests_file):
         if file.exists():
             file.unlink()
             removed.append(f"file {file}")

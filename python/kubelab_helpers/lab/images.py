@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.hosts.change import Action, Change
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.facts import HostFacts
@@ -13,12 +14,12 @@ from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.images import registry
 from kubelab_helpers.images.build import BuiltImage, build
 from kubelab_helpers.images.catalog import load_catalog
-from kubelab_helpers.lab.context import IMAGE_PREFIX, Lab
+from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import converge_all
 from kubelab_helpers.result import Outcome
 
 PROVISIONER = "image-local-path-provisioner"
-DIGESTS = "digests.json"
+CHART_IMAGES = ("proxy", "hub", "notebook")
 PULL_TIMEOUT_SECONDS = 900.0
 
 
@@ -48,12 +49,12 @@ def start_registry(lab: Lab) -> tuple[Outcome, str]:
 
 def build_images(lab: Lab) -> tuple[Outcome, str]:
     """Build what the chart and its users start."""
-    return _summarize(_build(lab, ["proxy", "hub", "notebook"]))
+    return _summarize(_build(lab, CHART_IMAGES))
 
 
 def push_images(lab: Lab) -> tuple[Outcome, str]:
     """Push every image of the chart that the registry does not have, and keep the digests."""
-    built = {image.name: image for image in _build(lab, ["proxy", "hub", "notebook"])}
+    built = {image.name: image for image in _build(lab, CHART_IMAGES)}
     archive = lab.store.fetch([PROVISIONER], lab.reporter)[PROVISIONER]
     provisioner = registry.load_archive(lab.engine, archive, lab.image_reference(PROVISIONER))
     wanted = {"provisioner": (lab.image_reference(PROVISIONER), provisioner)}
@@ -65,13 +66,13 @@ def push_images(lab: Lab) -> tuple[Outcome, str]:
         )
         digests[name], pushed = result.digest, pushed + result.changed
     lab.folder.mkdir(parents=True, exist_ok=True)
-    (lab.folder / DIGESTS).write_text(json.dumps(digests, indent=1, sort_keys=True))
+    lab.digests_file.write_text(json.dumps(digests, indent=1, sort_keys=True))
     return (Outcome.CHANGED if pushed else Outcome.UNCHANGED), f"{pushed} of {len(wanted)} pushed"
 
 
 def digests_of(lab: Lab) -> dict[str, str]:
     """Return the digests in the registry of what `push_images` pushed last, by image name."""
-    digests: dict[str, str] = json.loads((lab.folder / DIGESTS).read_text())
+    digests: dict[str, str] = json.loads(lab.digests_file.read_text())
     return digests
 
 

@@ -34,15 +34,15 @@ def preview_stages(lab: Lab) -> list[Preview]:
     found = [Preview("parts", tuple(f"make {name}" for name in missing))]
     found.append(Preview("node image", _stale(lab, ["node"])))
     existing = nodes.list_nodes(lab.engine, lab.spec.name)
-    running = {host.name for host in lab.spec.hosts if _is_running(existing, f"{lab.spec.name}-{host.name}")}
+    running = {host.name for host in lab.spec.hosts if _is_running(existing, lab.container_name(host.name))}
     found.append(Preview("nodes", _preview_nodes(lab, existing)))
     readable = not missing and len(running) == len(lab.spec.hosts)
     for stage, hosts, step in _node_stages(lab):
         found.append(Preview(stage, _plan(lab, hosts, step()) if readable else None))
     registry = registry_state(lab.engine)
     found.append(Preview("registry", () if registry and registry.is_running else ("start the registry",)))
-    found.append(Preview("images", _stale(lab, ["proxy", "hub", "notebook"])))
-    installed = readable and lab.kubeconfig.exists() and (lab.folder / images.DIGESTS).exists()
+    found.append(Preview("images", _stale(lab, images.CHART_IMAGES)))
+    installed = readable and lab.kubeconfig.exists() and lab.digests_file.exists()
     found.append(Preview("release", _preview_release(lab) if installed and not found[-1].changes else None))
     return found
 
@@ -76,7 +76,7 @@ def _is_running(existing: dict[str, nodes.NodeState], name: str) -> bool:
 
 
 def _preview_nodes(lab: Lab, existing: dict[str, nodes.NodeState]) -> tuple[str, ...]:
-    names = [f"{lab.spec.name}-{host.name}" for host in lab.spec.hosts]
+    names = [lab.container_name(host.name) for host in lab.spec.hosts]
     made = [f"make container node {name}" for name in names if name not in existing]
     started = [f"start container node {name}" for name in names if name in existing and not _is_running(existing, name)]
     return (*made, *started)
@@ -84,7 +84,7 @@ def _preview_nodes(lab: Lab, existing: dict[str, nodes.NodeState]) -> tuple[str,
 
 def _preview_release(lab: Lab) -> tuple[str, ...]:
     current = release.helm_of(lab).current(deploy.RELEASE, deploy.NAMESPACE)
-    stamp = deploy.input_stamp(resources.path(CHART), release.values_of(lab))
     if current is None:
         return ("install the chart",)
-    return () if current.description == stamp and current.status == "deployed" else ("upgrade the chart",)
+    stamp = deploy.input_stamp(resources.path(CHART), release.values_of(lab))
+    return () if deploy.is_current(current, stamp) else ("upgrade the chart",)

@@ -39,7 +39,7 @@ def install_chart(lab: Lab) -> tuple[Outcome, str]:
     stamp = deploy.input_stamp(chart, values)
     helm = helm_of(lab)
     current = helm.current(deploy.RELEASE, deploy.NAMESPACE)
-    if current and current.description == stamp and current.status == "deployed":
+    if current and deploy.is_current(current, stamp):
         outcome, detail = Outcome.UNCHANGED, f"revision {current.number}"
     else:
         deploy.ensure_namespace(lab.kubeconfig)
@@ -72,9 +72,7 @@ def read_status(lab: Lab) -> dict[str, Any]:
                 "ready": node.ready,
                 "version": node.version,
                 "address": node.address,
-                "container": containers[f"{lab.spec.name}-{node.name}"].status
-                if f"{lab.spec.name}-{node.name}" in containers
-                else None,
+                "container": found.status if (found := containers.get(lab.container_name(node.name))) else None,
             }
             for node in members
         ],

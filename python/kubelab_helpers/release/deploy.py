@@ -12,6 +12,7 @@ from typing import Any
 
 from kubelab_helpers.cluster.health import api_client, is_pod_ready, wait_until_none
 from kubelab_helpers.images.catalog import ImageCatalog
+from kubelab_helpers.release.helm import Revision
 
 RELEASE = "jupyterhub"
 NAMESPACE = "jupyterhub"
@@ -58,6 +59,11 @@ def input_stamp(chart: Path, values: Mapping[str, Any]) -> str:
     for file in sorted(each for each in chart.rglob("*") if each.is_file()):
         digest.update(str(file.relative_to(chart)).encode() + b"\0" + file.read_bytes())
     return f"kubelab {digest.hexdigest()[:24]}"
+
+
+def is_current(revision: Revision, stamp: str) -> bool:
+    """Return whether a revision was made from these inputs and is in force."""
+    return revision.description == stamp and revision.status == "deployed"
 
 
 def ensure_namespace(kubeconfig: Path) -> None:
