@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import docker
 import pytest
 
-from kubelab_helpers.images.build import REGISTRY
+from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.images.catalog import Image, load_catalog
 
 CATALOG = load_catalog()
@@ -29,7 +29,7 @@ def require_image(client: docker.DockerClient) -> Callable[[Image], str]:
     """Return the function that gives an image's reference, and fails with the command to build it if it is absent."""
 
     def require(image: Image) -> str:
-        reference = image.reference(os.environ.get("KUBELAB_TEST_REGISTRY", REGISTRY))
+        reference = image.reference(os.environ.get("KUBELAB_TEST_REGISTRY", IMAGE_PREFIX))
         if not client.images.list(name=reference):
             pytest.fail(f"{reference} is not here: run `kubelab image build {image.name}`", pytrace=False)
         return reference

@@ -52,8 +52,8 @@ def left_on_machine() -> dict[str, set[str]]:
     """Return what a lab makes on a machine: containers, networks, volumes, mounts and network devices."""
     client = engine.client()
     return {
-        "containers": {each.name for each in client.containers.list(all=True) if "kubelab" in each.name},
-        "networks": {each.name for each in client.networks.list() if "kubelab" in each.name},
+        "containers": {name for each in client.containers.list(all=True) if "kubelab" in (name := each.name or "")},
+        "networks": {name for each in client.networks.list() if "kubelab" in (name := each.name or "")},
         "volumes": {each.name for each in client.volumes.list() if "kubelab" in each.name},
         "mounts": {
             line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if "kubelet" in line

@@ -130,7 +130,8 @@ def test_runners_are_used_where_expected() -> None:
     """
     users = {module for module in MODULES if "hosts.runner" in imports_of(module)}
     by_layer = {module for module in users if layer_of(module) in {"artifacts", "images"}}
-    expected = {"hosts.executor", "hosts.facts", "cluster.health", "cluster.credentials", "cluster.nodes"}
+    expected = {f"hosts.{name}" for name in ("executor", "facts", "state")}
+    expected |= {f"cluster.{name}" for name in ("health", "credentials", "nodes")}
     assert users - by_layer == expected | {"cluster.engine", "lab.context", "cli.kubelab_host"}
 
 

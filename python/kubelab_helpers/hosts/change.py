@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubelab_helpers.hosts.command import Command, upload, write_file
-from kubelab_helpers.hosts.facts import FileState, HostState
+from kubelab_helpers.hosts.state import FileState, HostState
 
 STAMPS = "/var/lib/kubelab/stamps"
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from kubelab_helpers.errors import KubelabError, PartlyDoneError
 from kubelab_helpers.hosts import journal
-from kubelab_helpers.hosts.facts import HostState, probe_host, probe_state
+from kubelab_helpers.hosts.facts import probe_host
 from kubelab_helpers.hosts.plan import Plan, PlannedChange, Step, desire, plan
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.spec import NodeSpec
+from kubelab_helpers.hosts.state import HostState, probe_state
 from kubelab_helpers.result import Outcome, Reporter
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.change import Change
-from kubelab_helpers.hosts.facts import HostFacts, HostState
+from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.spec import NodeSpec
+from kubelab_helpers.hosts.state import HostState
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_an_api_server_that_does_not_run(dead_cluster: Path) -> None:
 def test_waiting_asks_again_until_it_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """An API that restarts for a moment is no failure."""
     monkeypatch.setattr(health, "POLL_SECONDS", 0.0)
-    answers = iter([health.ApiError("gone"), "node a is not Ready", ""])
+    answers: Iterator[health.ApiError | str] = iter([health.ApiError("gone"), "node a is not Ready", ""])
 
     def missing() -> str:
         answer = next(answers)

@@ -12,8 +12,9 @@ from kubelab_helpers.cluster import kubeadm
 from kubelab_helpers.cluster.credentials import issue_credentials
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.change import Action, Change, File
-from kubelab_helpers.hosts.facts import FileState, HostFacts, HostState
+from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.plan import desire, plan
+from kubelab_helpers.hosts.state import FileState, HostState
 from tests.unit.hosts.support import Answering, bare_host, ids, node_spec, recorded_facts
 
 TOKEN = "abcdef.0123456789abcdef"

@@ -20,7 +20,7 @@ from kubelab_helpers.hosts.change import (
     stamp_of,
 )
 from kubelab_helpers.hosts.command import Command
-from kubelab_helpers.hosts.facts import FileState, HostState
+from kubelab_helpers.hosts.state import FileState, HostState
 
 SHA = hashlib.sha256(b"text").hexdigest()
 DIGEST = "sha256:" + "1" * 64

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from kubelab_helpers.errors import KubelabError
-from kubelab_helpers.hosts.facts import FileState, parse_facts, parse_state, probe_host, probe_state, unfinished_changes
+from kubelab_helpers.hosts.facts import parse_facts, probe_host
 from kubelab_helpers.hosts.runner import LocalRunner
+from kubelab_helpers.hosts.state import FileState, parse_state, probe_state, unfinished_changes
 
 from .support import RECORDED, Answering, FolderRunner, recorded_facts
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kubelab_helpers.hosts.change import Action, Change, File, Unit
 from kubelab_helpers.hosts.command import Command
-from kubelab_helpers.hosts.facts import FileState, HostState
 from kubelab_helpers.hosts.plan import PlannedChange, plan
+from kubelab_helpers.hosts.state import FileState, HostState
 
 INIT = Action(
     "kubeadm-init", "kubeadm init", "kubelab", (Command(("kubeadm", "reset", "--force")),), guard="/etc/admin"

@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 
 from kubelab_helpers.errors import BlockedError
-from kubelab_helpers.hosts.change import Correction, File, Program
-from kubelab_helpers.hosts.facts import FileState, HostFacts, HostState
+from kubelab_helpers.hosts.change import Correction, File, Program, Unit
+from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.plan import desire, plan
+from kubelab_helpers.hosts.state import FileState, HostState
 from kubelab_helpers.hosts.steps import PREPARATION, runtime, system
 
 from .support import bare_host, ids, node_spec, recorded_facts
@@ -180,7 +181,9 @@ def test_containerd_restarts_when_what_it_reads_changes() -> None:
     """The stamp follows configuration, unit and programs, and not the mirrors, which are read at each pull."""
 
     def stamp(**changes: object) -> str:
-        return runtime.desire_containerd(recorded_facts("new-node"), node_spec(**changes))[-1].stamp  # type: ignore[attr-defined]
+        unit = runtime.desire_containerd(recorded_facts("new-node"), node_spec(**changes))[-1]
+        assert isinstance(unit, Unit)
+        return unit.stamp
 
     assert stamp() == stamp(mirrors=())
     assert stamp() != stamp(pause_image="localhost:5000/kubelab/pause:4")

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from kubelab_helpers.artifacts.source import Store
+from kubelab_helpers.artifacts.source import IMAGE_PREFIX, Store
 from kubelab_helpers.errors import BlockedError, InvalidInputError
 from kubelab_helpers.images import build as building
 from kubelab_helpers.images.build import INPUT_LABEL, build, input_hashes
@@ -39,7 +39,7 @@ def whole() -> Engine:
     """Return an engine that has every image of the real catalogue as it should be."""
     catalog = load_catalog()
     hashes = input_hashes(catalog, Store())
-    return Engine({image.reference(building.IMAGE_PREFIX): hashes[image.name] for image in catalog.images.values()})
+    return Engine({image.reference(IMAGE_PREFIX): hashes[image.name] for image in catalog.images.values()})
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_unchanged_images_are_found_and_not_built(whole: Engine) -> None:
 
 @pytest.mark.parametrize("missing", [True, False])
 def test_a_missing_or_outdated_image_is_built(whole: Engine, missing: bool) -> None:
-    reference = load_catalog().images["hub"].reference(building.IMAGE_PREFIX)
+    reference = load_catalog().images["hub"].reference(IMAGE_PREFIX)
     if missing:
         del whole.hashes[reference]
     else:
