@@ -11,6 +11,11 @@ for item in "$@"; do
             if [ -d "$name" ]; then sum=directory; else sum=$(sha256sum <"$name" | cut -d ' ' -f 1); fi
             printf 'file\t%s\t%s\t%s\n' "$name" "$sum" "$(stat -c '%a %u:%g' "$name")"
             ;;
+        line:*)
+            path=${name%%=*}
+            text=${name#*=}
+            [ -r "$path" ] && grep -qxF -- "$text" "$path" && printf 'line\t%s\t%s\t\n' "$path" "$text"
+            ;;
         unit:*)
             printf 'unit\t%s\t%s\t%s\n' "$name" "$(systemctl is-active "$name" 2>/dev/null)" \
                 "$(systemctl is-enabled "$name" 2>/dev/null)"
@@ -18,6 +23,29 @@ for item in "$@"; do
         sysctl:*)
             path=/proc/sys/$(printf '%s' "$name" | tr . /)
             [ -r "$path" ] && printf 'sysctl\t%s\t%s\t\n' "$name" "$(tr '\t' ' ' <"$path")"
+            ;;
+        module:*)
+            [ -d "/sys/module/$name" ] && printf 'module\t%s\t\t\n' "$name"
+            ;;
+        swap:*)
+            awk 'NR > 1 {print "swap\t" $1 "\t\t"}' /proc/swaps
+            [ -r /etc/fstab ] && awk '!/^[[:space:]]*#/ && $3 == "swap" {print "swap\tfstab\t\t"; exit}' /etc/fstab
+            ;;
+        package:*)
+            if command -v dpkg-query >/dev/null 2>&1; then
+                version=$(dpkg-query --show --showformat='${db:Status-Abbrev} ${Version}' "$name" 2>/dev/null)
+                case $version in ii*) printf 'package\t%s\t%s\t\n' "$name" "${version#* }" ;; esac
+            elif command -v rpm >/dev/null 2>&1; then
+                version=$(rpm --query --queryformat '%{VERSION}-%{RELEASE}' "$name" 2>/dev/null) &&
+                    printf 'package\t%s\t%s\t\n' "$name" "$version"
+            fi
+            ;;
+        held:*)
+            if command -v apt-mark >/dev/null 2>&1; then
+                apt-mark showhold "$name" 2>/dev/null | awk '{print "held\t" $1 "\t\t"}'
+            elif [ -r /etc/dnf/plugins/versionlock.list ]; then
+                grep -q -- "^$name-[0-9]" /etc/dnf/plugins/versionlock.list && printf 'held\t%s\t\t\n' "$name"
+            fi
             ;;
         stamp:*)
             [ -r "/var/lib/kubelab/stamps/$name" ] &&
@@ -30,7 +58,7 @@ for item in "$@"; do
     esac
 done
 
-# An intent with no end is a change that was cut off; it has to be made again whatever the files say.
+# Intents without an end are changes that were cut off; all others say what is kubelab's on this host.
 journal=/var/lib/kubelab/journal.jsonl
-[ -r "$journal" ] && tail -n 400 "$journal" | sed 's/^/journal\t/; s/$/\t\t/'
+[ -r "$journal" ] && sed 's/^/journal\t/' "$journal"
 exit 0

@@ -120,17 +120,19 @@ def test_only_the_executor_applies_changes() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "operations"
     }
     assert callers == {"hosts.executor"}
+    assert not [module for module in MODULES if "hosts.rollback" in imports_of(module) and module in STEP_MODULES]
 
 
 def test_runners_are_used_where_expected() -> None:
     """Whoever holds a runner could write with it: each of these has its reason.
 
-    The executor writes plans. Facts and health read. Credentials makes a token, which is no state of a host. Nodes asks
-    systemd. Engine, artifacts and images work on the operator's own machine. cli.kubelab_host only reads facts.
+    The executor writes plans, the rollback puts them back. Facts and health read. Credentials makes a token, which is
+    no state of a host. Nodes asks systemd. Engine, artifacts and images work on the operator's own machine.
+    cli.kubelab_host only reads facts.
     """
     users = {module for module in MODULES if "hosts.runner" in imports_of(module)}
     by_layer = {module for module in users if layer_of(module) in {"artifacts", "images"}}
-    expected = {f"hosts.{name}" for name in ("executor", "facts", "state")}
+    expected = {f"hosts.{name}" for name in ("executor", "facts", "rollback", "state")}
     expected |= {f"cluster.{name}" for name in ("health", "credentials", "nodes")}
     assert users - by_layer == expected | {"cluster.engine", "lab.context", "cli.kubelab_host"}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from kubelab_helpers.hosts.change import Action, Change, File
+from kubelab_helpers.hosts.change import Action, Change
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.facts import HostFacts
+from kubelab_helpers.hosts.file import File
 from kubelab_helpers.hosts.plan import Step
+from kubelab_helpers.hosts.removal import removal_command, remove_empty_directory
 from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.hosts.steps.system import RESOLV_CONF
 from kubelab_helpers.hosts.template import render
@@ -18,6 +20,28 @@ KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 JOIN_FILE = "/run/kubelab/join.yaml"
 KUBEADM = "/usr/local/bin/kubeadm"
 KUBEADM_TIMEOUT_SECONDS = 400.0
+
+KUBELET_NAMES = (  # noqa: SIM905 — twenty quoted words are no easier to read
+    "config.yaml kubeadm-flags.env instance-config.yaml pki pods plugins plugins_registry pod-resources device-plugins "
+    "checkpoints cpu_manager_state memory_manager_state allocated_pods_state actuated_pods_state dra_manager_state "
+    "image_manager pods-api"
+).split()
+# What kubeadm, kubelet, etcd and the network plugins write. /var/lib/kubelet itself may hold others' mounts.
+CLUSTER_PATHS = (
+    *(f"/etc/kubernetes/{name}.conf" for name in ("admin", "super-admin", "kubelet", "bootstrap-kubelet")),
+    *(f"/etc/kubernetes/{name}.conf" for name in ("controller-manager", "scheduler")),
+    *(f"/etc/kubernetes/{name}" for name in ("manifests", "pki", "tmp")),
+    *(f"/var/lib/kubelet/{name}" for name in KUBELET_NAMES),
+    "/var/lib/etcd",
+    "/var/lib/cni",
+    "/var/lib/calico",
+    "/run/calico",
+    "/run/flannel",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/var/log/kubernetes",
+    "/var/log/calico-cni.log",
+)
 
 # kubeadm's system verification reads the kernel's build configuration, which kernels without /lib/modules and
 # /proc/config.gz do not show; the features it asks for are probed by their effect instead (hosts/steps/system.py).
@@ -85,17 +109,23 @@ def init_step(schedulable: bool, etcd_tag: str, coredns_tag: str) -> Step:
             coredns_tag=coredns_tag,
         )
         path = f"{DIRECTORY}/init.yaml"
-        key = Command(("sh", "-c", _MAKE_ENCRYPTION_KEY, "make-key", f"{DIRECTORY}/encryption.yaml"))
+        key_path = f"{DIRECTORY}/encryption.yaml"
+        key = Command(("sh", "-c", _MAKE_ENCRYPTION_KEY, "make-key", key_path))
+        forget = Command(("rm", "-f", key_path))
         return [
             File(path, config, mode=0o600),
             File(f"{DIRECTORY}/audit-policy.yaml", render("kubeadm/audit-policy.yaml"), mode=0o600),
-            Action("encryption-key", "make the key that encrypts Secrets at rest", "1", (key,)),
+            Action(
+                "encryption-key", "make the key that encrypts Secrets at rest", "1", (key,), undo_commands=(forget,)
+            ),
             Action(
                 "kubeadm-init",
                 f"kubeadm init {spec.cluster} (Kubernetes {spec.kubernetes_version})",
                 spec.cluster,
-                (_reset(), _kubeadm("init", "--config", path, "--skip-token-print")),
-                guard=ADMIN_KUBECONFIG,
+                (_kubeadm("init", "--config", path, "--skip-token-print"),),
+                guards=(ADMIN_KUBECONFIG, KUBELET_KUBECONFIG),
+                undo_commands=take_down(),
+                recover_commands=take_down(),
             ),
         ]
 
@@ -116,14 +146,16 @@ def join_step(credentials: JoinCredentials | None) -> Step:
                 secrets=(credentials.token,),
                 timeout_seconds=KUBEADM_TIMEOUT_SECONDS,
             )
-            commands = (_reset(), join)
+            commands = (join,)
         return [
             Action(
                 "kubeadm-join",
                 f"kubeadm join {spec.cluster} at {spec.endpoint}",
                 spec.cluster,
                 commands,
-                guard=KUBELET_KUBECONFIG,
+                guards=(KUBELET_KUBECONFIG,),
+                undo_commands=take_down(),
+                recover_commands=take_down(),
             )
         ]
 
@@ -135,8 +167,16 @@ def _kubeadm(*arguments: str) -> Command:
     return Command(argv, timeout_seconds=KUBEADM_TIMEOUT_SECONDS)
 
 
-def _reset() -> Command:
-    # Before a first init or join there is nothing to reset and this takes a second; after one that was cut off it
-    # clears the half. The guard of the Action keeps it away from a cluster that is not ours.
-    argv = (*_ONE_AT_A_TIME, KUBEADM, "reset", "--force", "--cleanup-tmp-dir")
-    return Command(argv, timeout_seconds=KUBEADM_TIMEOUT_SECONDS)
+def take_down() -> tuple[Command, ...]:
+    """Return the commands that remove a node's Kubernetes: its pods, its network, and what kubeadm and kubelet wrote.
+
+    kubeadm's own reset is not used: it unmounts and removes what others put below /var/lib/kubelet, and leaves rules
+    and devices behind (https://github.com/kubernetes/kubeadm/issues/1822, /689, /2923).
+    """
+    removals = (
+        removal_command("pods"),
+        removal_command("network"),
+        removal_command("tree", *CLUSTER_PATHS),
+        remove_empty_directory("/var/lib/kubelet"),
+    )
+    return tuple(replace(each, argv=(*_ONE_AT_A_TIME, *each.argv), timeout_seconds=400) for each in removals)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from kubelab_helpers.cluster.kubeadm import ADMIN_KUBECONFIG, KUBELET_KUBECONFIG
 from kubelab_helpers.errors import BlockedError
-from kubelab_helpers.hosts.change import Action, Change, File, stamp_of
+from kubelab_helpers.hosts.change import Action, Change, stamp_of
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.facts import HostFacts
+from kubelab_helpers.hosts.file import File
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.hosts.template import render
@@ -71,6 +72,7 @@ def apply_objects(name: str, text: str, manifest: bytes) -> Action:
     argv = (
         KUBECTL,
         f"--kubeconfig={ADMIN_KUBECONFIG}",
+        "--cache-dir=/run/kubelab/kubectl",
         "apply",
         "--server-side",
         "--force-conflicts",

@@ -52,6 +52,8 @@ class NodeContainer:
     image: str
     ports: tuple[PublishedPort, ...] = ()
     hosts: dict[str, str] = field(default_factory=dict)
+    mounts: tuple[tuple[str, str], ...] = ()
+    """Folders of this machine, and where the node finds them, read-only."""
 
     @property
     def container_name(self) -> str:
@@ -67,7 +69,8 @@ class NodeContainer:
         """A hash of everything that made the node; another one means another node."""
         ports = ",".join(f"{port.node_port}:{port.machine_port}" for port in self.ports)
         hosts = ",".join(f"{name}={address}" for name, address in sorted(self.hosts.items()))
-        return stamp_of("node-1", self.cluster, self.name, self.address, image_id, ports, hosts)
+        mounts = [f"{source}={target}" for source, target in self.mounts]
+        return stamp_of("node-1", self.cluster, self.name, self.address, image_id, ports, hosts, *mounts)
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,10 @@ def _create(engine: DockerClient, wanted: NodeContainer, owner: str, input_hash:
     host_config = api.create_host_config(
         **_rights(),
         cgroupns="private",
-        binds={wanted.volume_name: {"bind": "/var", "mode": "rw"}},
+        binds={
+            wanted.volume_name: {"bind": "/var", "mode": "rw"},
+            **{source: {"bind": target, "mode": "ro"} for source, target in wanted.mounts},
+        },
         tmpfs={"/run": "", "/tmp": ""},  # noqa: S108 — the node's own, made empty for it
         port_bindings=ports,
         extra_hosts=wanted.hosts,

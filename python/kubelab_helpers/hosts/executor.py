@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,27 +40,42 @@ def apply_plan(
     PartlyDoneError names the change that failed; what came before it is done and recorded, so that the same call
     goes on.
     """
-    closing: list[dict[str, Any]] = [journal.done(planned) for planned in decided.ended]
+    run = state.ledger.open_run or journal.new_run()
+    closing: list[dict[str, Any]] = [journal.ended_line(planned) for planned in decided.ended]
+    if decided.changes and not state.ledger.open_run:
+        closing.append(journal.run_line(run, task))
     for count, planned in enumerate(decided.changes):
         if should_stop():
             break
         reporter.advance(task, count, planned.change.summary)
-        _record_intent(runner, planned, state, closing)
-        try:
-            for command in planned.change.operations():
-                runner.check(command)
-        except KubelabError as error:
-            raise PartlyDoneError(
-                f"{decided.host}: step {planned.step}: {planned.change.summary} failed\n{error.what}",
-                repeat=error.repeat,
-                next_step="mend the cause and run the same command again: it goes on from this change",
-            ) from error
-        closing = [journal.done(planned)]
+        intent = journal.intent_line(run, planned, state)
+        # The last change's end and this one's beginning in one go: one round trip a change, not two.
+        runner.check(journal.append([*closing, intent], back_up=intent))
+        _make(runner, decided.host, planned)
+        closing = [journal.done_line(intent)]
     if closing:
         runner.check(journal.append(closing))
     if should_stop():
         raise PartlyDoneError(f"{decided.host}: stopped early", next_step="run the same command again: it goes on")
     return len(decided.changes)
+
+
+def end_run(runner: Runner, state: HostState) -> None:
+    """Write down that the run on this host has ended, if one is open: the next one is then another."""
+    if state.ledger.open_run:
+        runner.check(journal.append([journal.end_line(state.ledger.open_run)]))
+
+
+def _make(runner: Runner, host: str, planned: PlannedChange) -> None:
+    try:
+        for command in (*(planned.change.recover() if planned.again else ()), *planned.change.operations()):
+            runner.check(command)
+    except KubelabError as error:
+        raise PartlyDoneError(
+            f"{host}: step {planned.step}: {planned.change.summary} failed\n{error.what}",
+            repeat=error.repeat,
+            next_step="mend the cause and run the same command again: it goes on from this change",
+        ) from error
 
 
 def converge(
@@ -91,15 +105,3 @@ def _verify(runner: Runner, steps: Sequence[Step], spec: NodeSpec) -> None:
             f"{left.host}: applied, but not so afterwards: {names}",
             next_step="something else on the host undoes these; find it, then run the same command again",
         )
-
-
-def _record_intent(runner: Runner, planned: PlannedChange, state: HostState, closing: list[dict[str, Any]]) -> None:
-    """Write the last change's end and this one's beginning in one go: one round trip a change, not two."""
-    path = planned.change.replaces
-    found = state.files.get(path) if path else None
-    if path and found:
-        name = hashlib.sha256(path.encode()).hexdigest()[:16] + "-" + found.sha256[:16]
-        entry = journal.intent(planned, found.sha256, f"{journal.BACKUPS}/{name}")
-        runner.check(journal.append([*closing, entry], back_up=path, backup_name=name))
-    else:
-        runner.check(journal.append([*closing, journal.intent(planned, None, None)]))

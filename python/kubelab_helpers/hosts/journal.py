@@ -1,22 +1,25 @@
 """The journal on the host: what is about to be changed and what has been, each line on disk before the next act.
 
-`/var/lib/kubelab/journal.jsonl`, mode 0600. An `intent` carries the hash and the backup of what it replaces; a `done`
-is its end.
-A change whose last line is an intent was cut off; the next plan holds it again (`facts.unfinished_changes`).
+`/var/lib/kubelab/journal.jsonl`, mode 0600; `hosts.ledger` reads it and says what its lines mean. An intent carries the
+hash of what it replaces, the name of its backup and the commands that put it back.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
+from kubelab_helpers.hosts.change import BACKUPS, DIRECTORY, backup_path
 from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.ledger import Entry, command_data
 from kubelab_helpers.hosts.plan import PlannedChange
+from kubelab_helpers.hosts.state import HostState
 
-JOURNAL = "/var/lib/kubelab/journal.jsonl"
-BACKUPS = "/var/lib/kubelab/backups"
+JOURNAL = f"{DIRECTORY}/journal.jsonl"
 
 # coreutils before 8.24 (CentOS 7) has no `sync FILE`; plain sync is slower and as safe.
 _APPEND = """set -eu
@@ -30,29 +33,68 @@ sync "$1" 2>/dev/null || sync
 """
 
 
-def intent(planned: PlannedChange, before: str | None, backup: str | None) -> dict[str, Any]:
-    """Return the line that says a change is about to be made."""
+def new_run() -> str:
+    """Return a run's id: when it began, and a part that no other has."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def run_line(run: str, command: str) -> dict[str, Any]:
+    """Return the line that says a command begins to change the host."""
+    return {"time": _now(), "event": "run", "run": run, "command": command}
+
+
+def end_line(run: str) -> dict[str, Any]:
+    """Return the line that says a run has come to its end; until it stands there, the next run continues that one."""
+    return {"time": _now(), "event": "end", "run": run}
+
+
+def intent_line(run: str, planned: PlannedChange, state: HostState) -> dict[str, Any]:
+    """Return the line that says a change is about to be made on a host that stands as `state` says."""
+    change = planned.change
+    found = state.files.get(change.replaces) if change.replaces else None
     return {
         "time": _now(),
         "event": "intent",
-        "change": planned.change.id,
+        "entry": secrets.token_hex(8),
+        "run": run,
+        "change": change.id,
         "step": planned.step,
-        "summary": planned.change.summary,
-        "path": planned.change.replaces,
-        "before": before,
-        "backup": backup,
+        "summary": change.summary,
+        "path": change.replaces,
+        "before": found.sha256 if found else None,
+        "after": change.after,
+        "undo": [command_data(each) for each in change.undo(state)],
+        "settle": [command_data(each) for each in change.settle(state)],
     }
 
 
-def done(planned: PlannedChange) -> dict[str, Any]:
-    """Return the line that says a change has been made."""
-    return {"time": _now(), "event": "done", "change": planned.change.id}
+def done_line(intent: dict[str, Any]) -> dict[str, Any]:
+    """Return the line that says the change of an intent has been made."""
+    return {"time": _now(), "event": "done", "entry": intent["entry"], "change": intent["change"]}
 
 
-def append(entries: Sequence[dict[str, Any]], *, back_up: str = "", backup_name: str = "") -> Command:
-    """Return the command that puts entries on disk, with a copy of the file `back_up` made before them."""
+def ended_line(planned: PlannedChange) -> dict[str, Any]:
+    """Return the line that a crash kept from being written, for a change whose stamp says that it was made."""
+    return {"time": _now(), "event": "done", "entry": "", "change": planned.change.id}
+
+
+def undo_line(entry: Entry, event: str) -> dict[str, Any]:
+    """Return the line that says an entry is about to be put back (`undo`) or has been (`undone`)."""
+    return {"time": _now(), "event": event, "entry": entry.id, "change": entry.change}
+
+
+def settled_line() -> dict[str, Any]:
+    """Return the line that says a rollback has ended."""
+    return {"time": _now(), "event": "settled"}
+
+
+def append(entries: Sequence[dict[str, Any]], back_up: dict[str, Any] | None = None) -> Command:
+    """Return the command that puts lines on disk, with a copy made before them of the file that `back_up` replaces."""
     content = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in entries)
-    argv = ("sh", "-c", _APPEND, "journal", JOURNAL, BACKUPS, back_up, backup_name)
+    path, name = "", ""
+    if back_up and back_up["path"] and back_up["before"]:
+        path, name = back_up["path"], PurePosixPath(backup_path(back_up["path"], back_up["before"])).name
+    argv = ("sh", "-c", _APPEND, "journal", JOURNAL, BACKUPS, path, name)
     return Command(argv, stdin=content.encode())
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.change import Change
 from kubelab_helpers.hosts.facts import HostFacts
+from kubelab_helpers.hosts.file import Directory, parents
 from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.hosts.state import HostState
 
@@ -27,6 +28,10 @@ class PlannedChange:
 
     step: str
     change: Change
+    replaces: bool = False
+    """Whether it overwrites a file that is there already; a copy of that is kept."""
+    again: bool = False
+    """Whether an earlier making of it was cut off."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,10 @@ class Plan:
 
     def as_data(self) -> dict[str, Any]:
         """Return the plan for JSON."""
-        changes = [{"step": each.step, "id": each.change.id, "summary": each.change.summary} for each in self.changes]
+        changes = [
+            {"step": each.step, "id": each.change.id, "summary": each.change.summary, "replaces": each.replaces}
+            for each in self.changes
+        ]
         return {"host": self.host, "changes": changes}
 
 
@@ -59,11 +67,28 @@ def plan(host: str, desired: Sequence[PlannedChange], state: HostState) -> Plan:
         for each in desired
         if not each.change.satisfied_by(state) or (each.change.id in state.unfinished and not each.change.stamped)
     )
+    missing = tuple(_with_directories(missing, state))
     refusals = [reason for each in missing if (reason := each.change.refused_by(state))]
     if refusals:
         raise BlockedError(
             f"{host}: " + "; ".join(refusals),
-            next_step="kubelab does not overwrite what it did not make: remove it yourself, or choose another host",
+            next_step="kubelab overwrites nothing of others: put it back or move it away, then run the command again",
         )
     ended = (each for each in desired if each.change.id in state.unfinished and each not in missing)
     return Plan(host, missing, tuple(ended))
+
+
+def _with_directories(missing: Iterable[PlannedChange], state: HostState) -> Iterator[PlannedChange]:
+    """Put before each file the directories above it that are not there, so that a rollback knows that they are ours."""
+    made: set[str] = set()
+    for each in missing:
+        path = each.change.replaces
+        if isinstance(each.change, Directory):
+            made.add(each.change.path)
+        for directory in parents(path) if path else ():
+            absent = directory not in state.files or f"directory:{directory}" in state.unfinished
+            if absent and directory not in made:
+                made.add(directory)
+                yield PlannedChange(each.step, Directory(directory))
+        again = each.change.id in state.unfinished
+        yield replace(each, replaces=path is not None and path in state.files, again=again)

@@ -11,8 +11,9 @@ import yaml
 from kubelab_helpers.cluster import kubeadm
 from kubelab_helpers.cluster.credentials import issue_credentials
 from kubelab_helpers.errors import BlockedError, KubelabError
-from kubelab_helpers.hosts.change import Action, Change, File
+from kubelab_helpers.hosts.change import Action, Change
 from kubelab_helpers.hosts.facts import HostFacts
+from kubelab_helpers.hosts.file import File
 from kubelab_helpers.hosts.plan import desire, plan
 from kubelab_helpers.hosts.state import FileState, HostState
 from tests.unit.hosts.support import Answering, bare_host, ids, node_spec, recorded_facts
@@ -162,7 +163,7 @@ def test_a_foreign_cluster_is_not_reset() -> None:
 def test_the_token_travels_on_stdin_only() -> None:
     (join,) = kubeadm.join_step(CREDENTIALS).desire(recorded_facts("new-node"), node_spec())
     assert isinstance(join, Action)
-    assert join.guard == kubeadm.KUBELET_KUBECONFIG
+    assert join.guards == (kubeadm.KUBELET_KUBECONFIG,)
     shown = " ".join(str(command) for command in join.operations())
     assert TOKEN not in f"{shown} {join!r} {join.summary} {CREDENTIALS!r}"
     carrying = [command for command in join.operations() if TOKEN.encode() in (command.stdin or b"")]
@@ -188,9 +189,10 @@ def test_a_join_is_planned_without_credentials() -> None:
 def test_kubeadm_runs_one_at_a_time() -> None:
     """What an interrupted `docker exec` left running must end before the next one begins."""
     (join,) = kubeadm.join_step(CREDENTIALS).desire(recorded_facts("new-node"), node_spec())
-    calls = [command.argv for command in join.operations() if kubeadm.KUBEADM in command.argv]
-    assert len(calls) == 2
-    assert all("flock" in argv[: argv.index(kubeadm.KUBEADM)] for argv in calls)
+    (call,) = [command.argv for command in join.operations() if kubeadm.KUBEADM in command.argv]
+    assert "flock" in call[: call.index(kubeadm.KUBEADM)]
+    assert join.recover()
+    assert {command.argv[0] for command in join.recover()} == {"flock"}
 
 
 def test_credentials_are_read_from_kubeadm() -> None:

@@ -11,7 +11,8 @@ import yaml
 
 from kubelab_helpers.cluster import network
 from kubelab_helpers.errors import BlockedError
-from kubelab_helpers.hosts.change import Action, File
+from kubelab_helpers.hosts.change import Action
+from kubelab_helpers.hosts.file import File
 from tests.unit.hosts.support import ids, node_spec, recorded_facts
 
 IMAGES = {"flannel": "localhost:5000/kubelab/flannel:v0", "calico-node": "localhost:5000/kubelab/calico-node:v0"}

@@ -7,19 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kubelab_helpers.hosts.change import (
-    Action,
-    Change,
-    Correction,
-    Directory,
-    File,
-    Image,
-    Program,
-    Sysctl,
-    Unit,
-    stamp_of,
-)
+from kubelab_helpers.hosts.change import Action, Change, Correction, stamp_of
 from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.file import Directory, File, Program
+from kubelab_helpers.hosts.image import Image
+from kubelab_helpers.hosts.kernel import Sysctl
+from kubelab_helpers.hosts.service import Unit
 from kubelab_helpers.hosts.state import FileState, HostState
 
 SHA = hashlib.sha256(b"text").hexdigest()
@@ -33,7 +26,7 @@ UNIT = Unit("containerd", "s1")
 LATER = Unit("kubelet", "s1", start=False)
 IMAGE = Image("localhost:5000/kubelab/pause:3", DIGEST, Path("/parts/pause"))
 ACTION = Action(
-    "kubeadm-init", "kubeadm init", "kubelab", (Command(("kubeadm", "init")),), guard="/etc/kubernetes/admin.conf"
+    "kubeadm-init", "kubeadm init", "kubelab", (Command(("kubeadm", "init")),), guards=("/etc/kubernetes/admin.conf",)
 )
 
 
@@ -86,8 +79,8 @@ def test_an_empty_host_satisfies_nothing(change: Change) -> None:
 @pytest.mark.parametrize(
     ("change", "watched"),
     [
-        (FILE, ("file:/etc/x",)),
-        (PROGRAM, ("file:/bin/x",)),
+        (FILE, ("file:/etc", "file:/etc/x")),
+        (PROGRAM, ("file:/bin", "file:/bin/x")),
         (DIRECTORY, ("file:/srv",)),
         (SYSCTL, ("sysctl:net.ipv4.ip_forward",)),
         (UNIT, ("unit:containerd", "stamp:unit-containerd")),

@@ -12,19 +12,23 @@ import pytest
 
 from kubelab_helpers.errors import BlockedError, ExitStatus, KubelabError, PartlyDoneError
 from kubelab_helpers.hosts import executor, journal
-from kubelab_helpers.hosts.change import Action, Change, Correction, File, Program
+from kubelab_helpers.hosts.change import Action, Change, Correction, backup_path
 from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.file import File, Program
 from kubelab_helpers.hosts.plan import PlannedChange, Step
+from kubelab_helpers.hosts.state import FileState, HostState
 from kubelab_helpers.result import SilentReporter
 
 from .support import DyingRunner, FolderRunner, Killed, Refusing, ids, node_spec
 
 OWNER = f"{os.geteuid()}:{os.getegid()}"
 SECRET = "abcdef.0123456789abcdef"
-COMMANDS = 12
-"""What converging on `steps` takes: two reads, three intents, four operations, the last end, two reads to verify."""
-WRITING = range(2, 10)
-"""Those of them that write something, which may be cut off in the middle."""
+CHANGES = 5
+"""Two files with the directories above them, and an action."""
+COMMANDS = 16
+"""What converging on `steps` takes: two reads, five intents, six operations, the last end, two reads to verify."""
+WRITING = (2, 4, 5, 6, 8, 9, 10, 11, 12, 13)
+"""Those of them that write something from their input, which may be cut off in the middle."""
 
 
 @pytest.fixture
@@ -58,7 +62,7 @@ def steps(tmp_path: Path, host: Path) -> tuple[Step, ...]:
         ]
 
     def desire_action(*_: object) -> list[Change]:
-        return [Action("made", "make it", "v1", (log,), guard=f"{host}/log")]
+        return [Action("made", "make it", "v1", (log,), guards=(f"{host}/log",))]
 
     return (Step("files", desire_files), Step("action", desire_action))
 
@@ -80,7 +84,7 @@ def assert_as_wanted(host: Path) -> None:
 
 def test_apply_then_plan_is_empty(state_folder: Path, host: Path, steps: tuple[Step, ...]) -> None:
     runner = FolderRunner(state_folder)
-    assert converge(runner, steps) == 3
+    assert converge(runner, steps) == CHANGES
     assert_as_wanted(host)
     plan, _ = executor.read_plan(runner, steps, node_spec())
     assert plan.changes == ()
@@ -90,7 +94,7 @@ def test_apply_then_plan_is_empty(state_folder: Path, host: Path, steps: tuple[S
 
 def test_a_plan_writes_nothing(state_folder: Path, host: Path, steps: tuple[Step, ...]) -> None:
     plan, _ = executor.read_plan(FolderRunner(state_folder), steps, node_spec())
-    assert len(plan.changes) == 3
+    assert len(plan.changes) == CHANGES
     assert list(host.iterdir()) == []
     assert [path.name for path in state_folder.rglob("*")] == ["stamps"]
 
@@ -98,10 +102,12 @@ def test_a_plan_writes_nothing(state_folder: Path, host: Path, steps: tuple[Step
 def test_the_journal_says_what_was_done(state_folder: Path, host: Path, steps: tuple[Step, ...]) -> None:
     converge(FolderRunner(state_folder), steps)
     entries = read_journal(state_folder)
-    changes = [f"file:{host}/etc/one", f"program:{host}/bin/a tool", "action:made"]
-    assert [(entry["event"], entry["change"]) for entry in entries] == [
-        (event, change) for change in changes for event in ("intent", "done")
+    files = [f"directory:{host}/etc", f"file:{host}/etc/one", f"directory:{host}/bin", f"program:{host}/bin/a tool"]
+    assert [(entry["event"], entry.get("change")) for entry in entries] == [
+        ("run", None),
+        *((event, change) for change in (*files, "action:made") for event in ("intent", "done")),
     ]
+    assert len({entry["run"] for entry in entries if "run" in entry}) == 1
     assert stat.S_IMODE((state_folder / "journal.jsonl").stat().st_mode) == 0o600
 
 
@@ -133,12 +139,12 @@ def test_it_stops_between_two_changes_when_asked(
         executor.converge(runner, steps, node_spec(), SilentReporter(), "task", lambda: next(answers))
     state = executor.read_plan(runner, steps, node_spec())[1]
     assert state.unfinished == frozenset()
-    assert converge(runner, steps) == 3 - asked
+    assert converge(runner, steps) == CHANGES - asked
     assert_as_wanted(host)
 
 
 def test_deaths_were_tried_at_every_command(state_folder: Path, steps: tuple[Step, ...]) -> None:
-    assert converge(DyingRunner(FolderRunner(state_folder), COMMANDS), steps) == 3
+    assert converge(DyingRunner(FolderRunner(state_folder), COMMANDS), steps) == CHANGES
 
 
 def test_a_change_cut_off_after_its_write_is_made_again(
@@ -146,7 +152,7 @@ def test_a_change_cut_off_after_its_write_is_made_again(
 ) -> None:
     """An intent without an end means that nobody knows: the file looks right and its change is planned all the same."""
     with pytest.raises(Killed):
-        converge(DyingRunner(FolderRunner(state_folder), 4), steps)
+        converge(DyingRunner(FolderRunner(state_folder), 6), steps)
     assert (host / "etc/one").read_text() == "one\n"
     plan, state = executor.read_plan(FolderRunner(state_folder), steps, node_spec())
     assert state.unfinished == {f"file:{host}/etc/one"}
@@ -160,7 +166,8 @@ def test_a_cut_off_journal_line_does_not_swallow_the_next(
     converge(FolderRunner(state_folder), steps)
     lines = (state_folder / "journal.jsonl").read_text().splitlines()
     assert lines[0] == '{"event": "intent", "chan'
-    assert json.loads(lines[1])["change"] == f"file:{host}/etc/one"
+    assert json.loads(lines[1])["event"] == "run"
+    assert json.loads(lines[2])["change"] == f"directory:{host}/etc"
 
 
 def test_what_is_overwritten_is_kept(state_folder: Path, host: Path, steps: tuple[Step, ...]) -> None:
@@ -169,8 +176,8 @@ def test_what_is_overwritten_is_kept(state_folder: Path, host: Path, steps: tupl
     foreign.write_text("theirs\n")
     foreign.chmod(0o640)
     converge(FolderRunner(state_folder), steps)
-    entry = read_journal(state_folder)[0]
-    backup = Path(str(entry["backup"]).replace("/var/lib/kubelab", str(state_folder)))
+    entry = read_journal(state_folder)[1]
+    backup = Path(backup_path(entry["path"], entry["before"]).replace("/var/lib/kubelab", str(state_folder)))
     assert backup.read_text() == "theirs\n"
     assert stat.S_IMODE(backup.stat().st_mode) == 0o640
     assert entry["before"] == hashlib.sha256(b"theirs\n").hexdigest()
@@ -221,6 +228,7 @@ def test_what_does_not_hold_is_an_error(state_folder: Path) -> None:
 
 def test_the_journal_carries_no_content(state_folder: Path) -> None:
     planned = PlannedChange("files", File("/etc/secret", b"hunter2"))
-    command = journal.append([journal.intent(planned, "0" * 64, None), journal.done(planned)])
+    intent = journal.intent_line("run", planned, HostState(files={"/etc/secret": FileState("0" * 64, "600", "0:0")}))
+    command = journal.append([intent, journal.done_line(intent)])
     assert b"hunter2" not in (command.stdin or b"")
     assert "hunter2" not in str(command)

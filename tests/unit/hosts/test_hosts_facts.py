@@ -10,8 +10,9 @@ import pytest
 
 from kubelab_helpers.errors import KubelabError
 from kubelab_helpers.hosts.facts import parse_facts, probe_host
+from kubelab_helpers.hosts.ledger import read_ledger
 from kubelab_helpers.hosts.runner import LocalRunner
-from kubelab_helpers.hosts.state import FileState, parse_state, probe_state, unfinished_changes
+from kubelab_helpers.hosts.state import FileState, parse_state, probe_state
 
 from .support import RECORDED, Answering, FolderRunner, recorded_facts
 
@@ -129,4 +130,4 @@ def test_probes_write_nothing(tmp_path: Path) -> None:
 )
 def test_unfinished_changes(lines: list[str], unfinished: set[str]) -> None:
     """A line that a crash cut off says nothing, so that the intent before it stands."""
-    assert unfinished_changes(lines) == unfinished
+    assert read_ledger(lines).unfinished == unfinished

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from kubelab_helpers.hosts.change import Action, Change, File, Unit
+from kubelab_helpers.hosts.change import Action, Change
 from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.file import File
 from kubelab_helpers.hosts.plan import PlannedChange, plan
+from kubelab_helpers.hosts.service import Unit
 from kubelab_helpers.hosts.state import FileState, HostState
 
 INIT = Action(
-    "kubeadm-init", "kubeadm init", "kubelab", (Command(("kubeadm", "reset", "--force")),), guard="/etc/admin"
+    "kubeadm-init", "kubeadm init", "kubelab", (Command(("kubeadm", "reset", "--force")),), guards=("/etc/admin",)
 )
 UNIT = Unit("containerd", "1")
 FILE = File("/etc/example", b"content")

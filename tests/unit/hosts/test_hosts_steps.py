@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import pytest
 
 from kubelab_helpers.errors import BlockedError
-from kubelab_helpers.hosts.change import Correction, File, Program, Unit
+from kubelab_helpers.hosts.change import Correction
 from kubelab_helpers.hosts.facts import HostFacts
-from kubelab_helpers.hosts.plan import desire, plan
+from kubelab_helpers.hosts.file import File, Program, parents
+from kubelab_helpers.hosts.kernel import Module
+from kubelab_helpers.hosts.plan import PlannedChange, Step, desire, plan
+from kubelab_helpers.hosts.service import Unit
 from kubelab_helpers.hosts.state import FileState, HostState
 from kubelab_helpers.hosts.steps import PREPARATION, runtime, system
 
@@ -45,6 +49,8 @@ PROGRAMS = [
     "program:/opt/cni/bin/tuning",
 ]
 RUNTIME = [
+    "directory:/etc/cni",
+    "directory:/etc/cni/net.d",
     "file:/etc/containerd/config.toml",
     "file:/etc/systemd/system/containerd.service",
     "file:/etc/containerd/certs.d/localhost:5000/hosts.toml",
@@ -53,25 +59,31 @@ RUNTIME = [
     "file:/etc/systemd/system/kubelet.service",
     "unit:kubelet",
 ]
+HOSTS = "line:/etc/hosts:172.30.250.10 kubelab.kubelab.internal  # kubelab: the control plane's endpoint"
 RESOLVER = ["file:/etc/kubernetes/kubelab/resolv.conf"]
 GOLDEN = {
-    "new-node": [*DIRECTORIES, *SYSCTLS, "correction:hosts", *RESOLVER, *PROGRAMS, *RUNTIME],
+    "new-node": [*DIRECTORIES, "swap", *SYSCTLS, HOSTS, *RESOLVER, *PROGRAMS, *RUNTIME],
     # Its /etc/hosts has the endpoint already.
-    "control-plane": [*DIRECTORIES, *SYSCTLS, *RESOLVER, *PROGRAMS, *RUNTIME],
-    "machine": [*DIRECTORIES, "correction:packages", *SYSCTLS, "correction:hosts", *RESOLVER, *PROGRAMS, *RUNTIME],
+    "control-plane": [*DIRECTORIES, "swap", *SYSCTLS, *RESOLVER, *PROGRAMS, *RUNTIME],
+    "machine": [*DIRECTORIES, "correction:packages", "swap", *SYSCTLS, HOSTS, *RESOLVER, *PROGRAMS, *RUNTIME],
     "bare-host": [
         *DIRECTORIES,
         "correction:packages",
-        "correction:swap",
+        "swap",
         "file:/etc/modules-load.d/kubelab.conf",
-        "correction:modules",
+        "module:br_netfilter",
         *SYSCTLS,
-        "correction:hosts",
+        HOSTS,
         *RESOLVER,
         *PROGRAMS,
         *RUNTIME,
     ],
 }
+
+
+def directories_above(desired: Sequence[PlannedChange]) -> dict[str, FileState]:
+    found = FileState("directory", "755", "0:0")
+    return {path: found for each in desired for path in parents(each.change.replaces or "/")}
 
 
 def facts_of(name: str) -> HostFacts:
@@ -81,7 +93,28 @@ def facts_of(name: str) -> HostFacts:
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_plan_of_recorded_facts(name: str) -> None:
     desired = desire(PREPARATION, facts_of(name), node_spec())
-    assert ids(plan("worker-1", desired, HostState()).changes) == GOLDEN[name]
+    above = {
+        path: FileState("directory", "755", "0:0") for each in desired for path in parents(each.change.replaces or "/")
+    }
+    assert ids(plan("worker-1", desired, HostState(files=above)).changes) == GOLDEN[name]
+
+
+def test_directories_that_are_not_there_are_planned_once() -> None:
+    """What is above a file is made by a change of its own: a rollback then knows whose it is."""
+    desired = desire((Step("containerd", runtime.desire_containerd),), recorded_facts("new-node"), node_spec())
+    state = HostState(files={path: FileState("directory", "755", "0:0") for path in ("/etc", "/etc/systemd")})
+    assert ids(plan("worker-1", desired, state).changes) == [
+        "directory:/etc/cni",
+        "directory:/etc/cni/net.d",
+        "directory:/etc/containerd",
+        "file:/etc/containerd/config.toml",
+        "directory:/etc/systemd/system",
+        "file:/etc/systemd/system/containerd.service",
+        "directory:/etc/containerd/certs.d",
+        "directory:/etc/containerd/certs.d/localhost:5000",
+        "file:/etc/containerd/certs.d/localhost:5000/hosts.toml",
+        "unit:containerd",
+    ]
 
 
 def test_every_change_has_its_own_name() -> None:
@@ -95,7 +128,12 @@ def test_a_plan_as_data() -> None:
     assert plan("worker-1", desired, HostState()).as_data() == {
         "host": "worker-1",
         "changes": [
-            {"step": "directories", "id": name, "summary": f"make {name.replace(':', ' ')} (mode 755)"}
+            {
+                "step": "directories",
+                "id": name,
+                "summary": f"make {name.replace(':', ' ')} (mode 755)",
+                "replaces": False,
+            }
             for name in DIRECTORIES
         ],
     }
@@ -104,7 +142,10 @@ def test_a_plan_as_data() -> None:
 def test_what_is_so_already_is_not_planned() -> None:
     desired = desire(PREPARATION, recorded_facts("new-node"), node_spec())
     program = next(each.change for each in desired if isinstance(each.change, Program))
-    state = HostState(files={program.path: FileState(program.sha256, "755", "0:0")})
+    above = {
+        path: FileState("directory", "755", "0:0") for each in desired for path in parents(each.change.replaces or "/")
+    }
+    state = HostState(files={**above, program.path: FileState(program.sha256, "755", "0:0")})
     planned = ids(plan("worker-1", desired, state).changes)
     assert program.id not in planned
     assert len(planned) == len(desired) - 1
@@ -143,7 +184,7 @@ def test_a_kernel_without_features_and_modules_is_refused() -> None:
 
 def test_missing_modules_are_loaded_where_they_can_be() -> None:
     changes = system.desire_kernel(bare_host(), node_spec())
-    loaded = [str(command) for each in changes if isinstance(each, Correction) for command in each.commands]
+    loaded = [str(command) for each in changes if isinstance(each, Module) for command in each.operations()]
     assert loaded == ["modprobe br_netfilter"]
 
 

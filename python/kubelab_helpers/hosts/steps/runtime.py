@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from kubelab_helpers.hosts.change import Change, File, Image, Program, Unit, stamp_of
+from kubelab_helpers.hosts.change import Change, stamp_of
 from kubelab_helpers.hosts.facts import HostFacts
+from kubelab_helpers.hosts.file import Directory, File, Program
+from kubelab_helpers.hosts.image import Image
+from kubelab_helpers.hosts.service import Unit
 from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.hosts.template import render
 
@@ -18,6 +21,7 @@ PROGRAM_PATHS = {
     "calico-cni": "/opt/cni/bin/calico",
 }
 CNI_DIRECTORY = "/opt/cni/bin"
+CONTAINERD_DATA = ("/var/lib/containerd", "/opt/containerd", "/run/containerd")
 CNI_PLUGINS = ("loopback", "host-local", "portmap", "bandwidth", "bridge", "tuning")
 
 
@@ -43,7 +47,9 @@ def desire_containerd(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     ]
     programs = [spec.programs[name].sha256 for name in ("containerd", "runc") if name in spec.programs]
     stamp = stamp_of(config.content, unit.content, *programs)
-    return [config, unit, *mirrors, Unit("containerd", stamp)]
+    # containerd ends when the directory that it watches is taken away, so that it has to be there longer than it.
+    watched = [Directory("/etc/cni"), Directory("/etc/cni/net.d")]
+    return [*watched, config, unit, *mirrors, Unit("containerd", stamp, data=CONTAINERD_DATA)]
 
 
 def desire_kubelet(facts: HostFacts, spec: NodeSpec) -> list[Change]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from kubelab_helpers.errors import BlockedError
-from kubelab_helpers.hosts.change import Change, Correction, Directory, File, Sysctl
+from kubelab_helpers.hosts.change import Change, Correction
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.distribution import distribution_of
 from kubelab_helpers.hosts.facts import HostFacts
+from kubelab_helpers.hosts.file import Directory, File, Line
+from kubelab_helpers.hosts.kernel import Module, NoSwap, Sysctl
 from kubelab_helpers.hosts.spec import NodeSpec
 
 SYSCTLS = {
@@ -39,11 +41,7 @@ def desire_packages(facts: HostFacts, spec: NodeSpec) -> list[Change]:
 
 def desire_no_swap(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     """No swap is in use, now and after a restart."""
-    if not facts.swaps:
-        return []
-    text = f"turn swap off ({', '.join(facts.swaps)}) and keep it off"
-    edit = Command(("sed", "-i.kubelab", r"/^[^#].*\sswap\s/s/^/# kubelab: /", "/etc/fstab"))
-    return [Correction("swap", text, (Command(("swapoff", "-a")), edit))]
+    return [NoSwap()]
 
 
 def desire_kernel(facts: HostFacts, spec: NodeSpec) -> list[Change]:
@@ -57,9 +55,7 @@ def desire_kernel(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     changes: list[Change] = []
     if facts.modules_loadable:
         changes.append(File("/etc/modules-load.d/kubelab.conf", "".join(f"{name}\n" for name in MODULES).encode()))
-    if absent:
-        commands = tuple(Command(("modprobe", name)) for name in absent)
-        changes.append(Correction("modules", f"load kernel modules {', '.join(absent)}", commands))
+        changes += [Module(name) for name in absent]
     lines = "".join(f"{key} = {value}\n" for key, value in SYSCTLS.items())
     changes.append(File("/etc/sysctl.d/90-kubelab.conf", lines.encode()))
     return [*changes, *(Sysctl(key, value) for key, value in SYSCTLS.items())]
@@ -70,9 +66,7 @@ def desire_names(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     entry = f"{spec.control_plane_address} {spec.endpoint_name}"
     if entry in facts.hosts_entries:
         return []
-    line = f"{entry}  # kubelab: the control plane's endpoint\n"
-    add = Command(("sh", "-c", "cat >> /etc/hosts", "add-host"), stdin=line.encode())
-    return [Correction("hosts", f"add {entry} to /etc/hosts", (add,))]
+    return [Line("/etc/hosts", f"{entry}  # kubelab: the control plane's endpoint")]
 
 
 def desire_resolver(facts: HostFacts, spec: NodeSpec) -> list[Change]:

@@ -1,0 +1,49 @@
+"""Container images in a host's containerd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubelab_helpers.hosts.change import Change
+from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.state import HostState
+
+_REMOVE = '[ ! -S /run/containerd/containerd.sock ] || ctr --namespace k8s.io images remove "$1" >/dev/null'
+
+
+@dataclass(frozen=True)
+class Image(Change):
+    """A container image in containerd's k8s.io namespace, pinned so that kubelet's garbage collection keeps it."""
+
+    reference: str
+    digest: str
+    archive: Path
+
+    @property
+    def id(self) -> str:
+        return f"image:{self.reference}"
+
+    @property
+    def summary(self) -> str:
+        return f"import image {self.reference}"
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        return ("images:",)
+
+    def satisfied_by(self, state: HostState) -> bool:
+        return state.images.get(self.reference) == self.digest
+
+    def operations(self) -> tuple[Command, ...]:
+        ctr = ("ctr", "--namespace", "k8s.io", "images")
+        return (
+            Command((*ctr, "import", "-"), stdin_path=self.archive),
+            Command((*ctr, "label", self.reference, "io.cri-containerd.pinned=pinned")),
+        )
+
+    def undo(self, state: HostState) -> tuple[Command, ...]:
+        if self.reference in state.images:
+            return ()
+        # Without containerd there is no image either.
+        return (Command(("sh", "-c", _REMOVE, "remove-image", self.reference)),)

@@ -1,0 +1,133 @@
+"""Putting a host back: the changes of one run, or of all, newest first, from the host's own journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kubelab_helpers.errors import BlockedError, InvalidInputError, KubelabError, PartlyDoneError
+from kubelab_helpers.hosts import journal
+from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.ledger import Entry, Ledger
+from kubelab_helpers.hosts.runner import Runner
+from kubelab_helpers.hosts.state import FileState, HostState, probe_state
+from kubelab_helpers.result import Outcome, Reporter
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What will be put back on one host, newest first. `kept`: files that someone else changed, which stay."""
+
+    host: str
+    entries: tuple[Entry, ...]
+    kept: tuple[str, ...] = ()
+    settle: tuple[Command, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the rollback for JSON."""
+        return {"host": self.host, "entries": [_entry_data(each) for each in self.entries], "kept": list(self.kept)}
+
+
+def select_entries(ledger: Ledger, run: str | None = None, *, everything: bool = False) -> tuple[Entry, ...]:
+    """Return the entries to put back, newest first: of the last run, of the run whose id begins so, or all."""
+    newest_first = tuple(reversed(ledger.entries))
+    if everything or not newest_first:
+        return newest_first
+    known = list(dict.fromkeys(entry.run for entry in ledger.entries))
+    if run is None:
+        return tuple(entry for entry in newest_first if entry.run == known[-1])
+    found = [each for each in known if each.startswith(run)]
+    if len(found) != 1:
+        raise InvalidInputError(
+            f"{run} names {len(found)} runs of this host", next_step=f"name one of: {', '.join(known) or 'none'}"
+        )
+    if found[0] != known[-1]:
+        later = ", ".join(known[known.index(found[0]) + 1 :])
+        raise BlockedError(f"later runs stand on {found[0]}: {later}", next_step="roll those back first")
+    return tuple(entry for entry in newest_first if entry.run == found[0])
+
+
+def plan_rollback(
+    host: str, entries: Sequence[Entry], files: dict[str, FileState], *, keep_changed: bool = False
+) -> Rollback:
+    """Return what will be put back. `files`: how the entries' files stand now.
+
+    BlockedError names the files that someone else changed since kubelab wrote them; with `keep_changed` those stay as
+    they are, and everything else is put back.
+    """
+    now: dict[str, str | None] = {path: files[path].sha256 if path in files else None for path in _paths(entries)}
+    changed: dict[str, None] = {}
+    undone = []
+    for entry in entries:
+        # What a cut-off write left may be anything.
+        if entry.path and entry.ended and now[entry.path] not in (entry.after, entry.before):
+            changed[entry.path] = None
+        if entry.path in changed:
+            continue
+        if entry.path:
+            now[entry.path] = entry.before
+        undone.append(entry)
+    if changed and not keep_changed:
+        raise BlockedError(
+            f"{host}: changed by someone else since kubelab wrote it: {', '.join(changed)}",
+            next_step="put it back yourself, or leave it as it is with --keep-changed",
+        )
+    settle = dict.fromkeys(command for entry in undone for command in entry.settle)
+    return Rollback(host, tuple(undone), tuple(changed), tuple(settle))
+
+
+def read_rollback(
+    runner: Runner, host: str, run: str | None = None, *, everything: bool = False, keep_changed: bool = False
+) -> Rollback:
+    """Read a host's journal and files, and decide what to put back."""
+    ledger = probe_state(runner, ()).ledger
+    entries = select_entries(ledger, run, everything=everything)
+    files = probe_state(runner, [f"file:{path}" for path in _paths(entries)]).files
+    decided = plan_rollback(host, entries, files, keep_changed=keep_changed)
+    settle = dict.fromkeys((*ledger.unsettled, *decided.settle))
+    return Rollback(host, decided.entries, decided.kept, tuple(settle))
+
+
+def apply_rollback(runner: Runner, decided: Rollback, reporter: Reporter, task: str) -> int:
+    """Put everything back and return how many changes that were; the same call goes on where one was cut off."""
+    reporter.start(task, total=len(decided.entries))
+    closing: list[dict[str, Any]] = []
+    for count, entry in enumerate(decided.entries):
+        reporter.advance(task, count, f"undo: {entry.summary}")
+        runner.check(journal.append([*closing, journal.undo_line(entry, "undo")]))
+        _run_all(runner, decided.host, entry.undo, entry.summary)
+        closing = [journal.undo_line(entry, "undone")]
+    if closing:
+        runner.check(journal.append(closing))
+    _run_all(runner, decided.host, decided.settle, "the end of the rollback")
+    if decided.entries or decided.settle:
+        ended = [journal.end_line(decided.entries[-1].run)] if decided.entries else []
+        runner.check(journal.append([journal.settled_line(), *ended]))
+    reporter.finish(task, Outcome.CHANGED if decided.entries else Outcome.UNCHANGED, f"{len(decided.entries)} undone")
+    return len(decided.entries)
+
+
+def owned(state: HostState) -> list[dict[str, Any]]:
+    """Return the ledger for people and programs: what kubelab put on the host and has not put back."""
+    return [_entry_data(each) for each in state.ledger.entries]
+
+
+def _entry_data(entry: Entry) -> dict[str, Any]:
+    return {"run": entry.run, "step": entry.step, "id": entry.change, "path": entry.path, "summary": entry.summary}
+
+
+def _run_all(runner: Runner, host: str, commands: Sequence[Command], what: str) -> None:
+    try:
+        for command in commands:
+            runner.check(command)
+    except KubelabError as error:
+        raise PartlyDoneError(
+            f"{host}: putting back failed at: {what}\n{error.what}",
+            repeat=error.repeat,
+            next_step="mend the cause and run the same command again: it goes on from there",
+        ) from error
+
+
+def _paths(entries: Sequence[Entry]) -> list[str]:
+    return sorted({entry.path for entry in entries if entry.path})
