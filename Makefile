@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help up down clean test test-all lint format unit chart images e2e lifecycle bench verify lock schema wheel
+.PHONY: help up down clean test test-all lint format unit chart images e2e hosts test-hosts lifecycle bench verify lock schema wheel
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,9 +21,9 @@ clean: down ## Remove the lab, the virtual environment and the cache of parts
 	kubelab clean --yes
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist build
 
-test: lint unit chart up-for-tests images e2e ## Everything that fits in half an hour, on the real cluster
+test: lint unit chart up-for-tests images e2e hosts ## Everything that fits in half an hour, on the real cluster
 
-test-all: test lifecycle bench ## Everything, also what takes the lab down and measures
+test-all: test lifecycle test-hosts bench ## Everything, also what takes the lab down and measures
 
 .PHONY: up-for-tests
 up-for-tests: $(VENV)/installed
@@ -48,6 +48,12 @@ images: $(VENV)/installed ## The built images, each started
 
 e2e: $(VENV)/installed ## Sign-up to a cell's output, on the cluster of `make up`
 	$(PYTEST) tests/e2e
+
+hosts: $(VENV)/installed ## kubelab-host on hosts of its own, the quick part; after `make up`
+	$(PYTEST) tests/hosts -m "not slow"
+
+test-hosts: $(VENV)/installed ## All on hosts: upgrade, high availability, faults at every step (an hour)
+	$(PYTEST) tests/hosts
 
 lifecycle: $(VENV)/installed ## The lab taken down, interrupted, killed and brought back (10 minutes)
 	$(PYTEST) tests/lifecycle

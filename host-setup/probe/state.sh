@@ -34,7 +34,7 @@ for item in "$@"; do
         package:*)
             if command -v dpkg-query >/dev/null 2>&1; then
                 version=$(dpkg-query --show --showformat='${db:Status-Abbrev} ${Version}' "$name" 2>/dev/null)
-                case $version in ii*) printf 'package\t%s\t%s\t\n' "$name" "${version#* }" ;; esac
+                case $version in ?i*) printf 'package\t%s\t%s\t\n' "$name" "${version##* }" ;; esac
             elif command -v rpm >/dev/null 2>&1; then
                 version=$(rpm --query --queryformat '%{VERSION}-%{RELEASE}' "$name" 2>/dev/null) &&
                     printf 'package\t%s\t%s\t\n' "$name" "$version"

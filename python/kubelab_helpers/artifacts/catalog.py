@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def load_catalog(path: Path | None = None) -> Catalog:
         raise InvalidInputError(
             f"{source.name}: {error.json_path}: {error.message}", next_step="mend that entry; the schema is beside it"
         )
-    artifacts = {name: _artifact(name, entry, data["versions"]) for name, entry in data["artifacts"].items()}
+    artifacts = {each.name: each for each in _read_artifacts(data["artifacts"], data["versions"])}
     catalog = Catalog(artifacts)
     for artifact in artifacts.values():
         for dependency in artifact.dependencies:
@@ -101,10 +102,35 @@ def load_catalog(path: Path | None = None) -> Catalog:
     return catalog
 
 
-def _artifact(name: str, entry: dict[str, Any], versions: dict[str, str]) -> Artifact:
-    version = versions.get(entry["version"], entry["version"])
+def _read_artifacts(entries: dict[str, Any], versions: dict[str, Any]) -> Iterator[Artifact]:
+    """Yield each entry in its first version, and as `name@version` in each further one."""
+    for name, entry in entries.items():
+        found = versions.get(entry["version"], entry["version"])
+        first, *further = found if isinstance(found, list) else [found]
+        yield _artifact(name, entry, first)
+        alike = {each for each, other in entries.items() if other["version"] == entry["version"]}
+        for version in further:
+            yield replace(_artifact(name, _point_to(version, entry, alike), version), name=f"{name}@{version}")
+
+
+def _point_to(version: str, entry: dict[str, Any], alike: Set[str]) -> dict[str, Any]:
+    """Return an entry made from that version's modules folder and from the parts of that version."""
+    found = dict(entry)
+    if "module" in entry.get("modules", {}):
+        minor = ".".join(version.split(".")[:2])
+        found["modules"] = {**entry["modules"], "module": f"{entry['modules']['module']}-{minor}"}
+    if "layers" in entry:
+        files = {
+            path: f"{part}@{version}" if part in alike else part for path, part in entry["layers"]["files"].items()
+        }
+        found["layers"] = {**entry["layers"], "files": files}
+    return found
+
+
+def _artifact(name: str, entry: dict[str, Any], version: str) -> Artifact:
     # {member} stays: it is put in for each file of a directory.
-    words = {"version": version, "arch": architecture(), "name": name, "member": "{member}"}
+    minor = (*version.split("."), "")[1]
+    words = {"version": version, "minor": minor, "arch": architecture(), "name": name, "member": "{member}"}
     recipe: dict[str, Any] = _substitute({**entry, "version": version}, words)
     return Artifact(name, recipe["kind"], version, recipe)
 

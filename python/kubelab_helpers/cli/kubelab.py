@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kubelab_helpers.cli.options import Output, OutputOption
+from kubelab_helpers.cli.cluster import cluster_app
+from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption, YesOption
 from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
 
 if TYPE_CHECKING:
@@ -29,13 +30,7 @@ image_app = typer.Typer(help="Build and list the images.", no_args_is_help=True)
 app.add_typer(image_app, name="image")
 bundle_app = typer.Typer(help="Carry the parts to where there is no network.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
-
-
-FileOption = Annotated[
-    Path | None, typer.Option("--file", "-f", help="The lab's file.", show_default="kubelab.yaml if it is there")
-]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is removed.")]
-FOLDER = Path(".kubelab")
+app.add_typer(cluster_app, name="cluster")
 
 
 @app.callback()
@@ -276,7 +271,7 @@ def _preview_up(lab: Lab, output: Output) -> None:
 
     found = preview_stages(lab)
     if output is Output.JSON:
-        render.print_json({"stages": [vars(each) for each in found]})
+        render.print_json({"stages": [{"stage": each.stage, "changes": each.changes} for each in found]})
         return
     rows = [
         [each.stage, "known after apply" if each.changes is None else "\n".join(each.changes) or "nothing"]

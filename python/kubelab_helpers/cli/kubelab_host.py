@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from kubelab_helpers.cli import host_check, host_cluster, host_docker, host_rollback
 from kubelab_helpers.cli.options import Output, OutputOption
 from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
 
 app = typer.Typer(
-    help="Look at a host, and later prepare it and make it a node.",
+    help="Look at this host, make it a node, and take that back.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # the rich help pages cost a tenth of a second at each start
@@ -46,6 +47,17 @@ def facts(output: OutputOption = Output.TEXT) -> None:
         render.print_json({"facts": found})
         return
     render.print_table(("fact", "value"), [[key, str(value)] for key, value in found.items()])
+
+
+app.command()(host_check.check)
+app.command()(host_cluster.plan)
+app.command()(host_cluster.init)
+app.command()(host_cluster.ticket)
+app.command()(host_cluster.join)
+app.add_typer(host_docker.app, name="docker")
+app.command()(host_rollback.status)
+app.command()(host_rollback.rollback)
+app.command()(host_rollback.reset)
 
 
 def main() -> None:

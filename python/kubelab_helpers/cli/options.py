@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,4 +16,17 @@ class Output(StrEnum):
     JSON = "json"
 
 
+class NodeRole(StrEnum):
+    """What a host is, or is to become."""
+
+    CONTROL_PLANE = "control-plane"
+    WORKER = "worker"
+
+
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text for people, json for programs.")]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", "-f", help="The lab's file.", show_default="kubelab.yaml if it is there")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is removed.")]
+FOLDER = Path(".kubelab")
+"""Where the operator's machine keeps what it can read from the hosts again."""

@@ -11,11 +11,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from kubelab_helpers.errors import KubelabError
+from kubelab_helpers.hosts.findings import Finding, Severity
 from kubelab_helpers.result import SCHEMA, Outcome, StageResult
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+COLOURS = {Severity.BLOCKED: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "blue", Severity.OK: "green"}
 MARKS = {
     Outcome.CHANGED: "changed",
     Outcome.UNCHANGED: "as it was",
@@ -117,6 +119,22 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
         table.add_row(*row)
     console = Console()
     Console(width=max(console.width, 100) if not sys.stdout.isatty() else None).print(table)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print findings, the heaviest first, in colour on a terminal: what, what was seen, what to do."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(soft_wrap=True)
+    order = list(COLOURS)
+    for each in sorted(findings, key=lambda each: (order.index(each.severity), each.host)):
+        where = f" on {each.host}" if each.host else ""
+        console.print(Text.assemble((f"{each.severity:<8}", COLOURS[each.severity]), (f" {each.title}", "bold"), where))
+        if each.seen:
+            console.print(Text(f"         {each.seen}", style="dim"))
+        if each.remedy:
+            console.print(Text(f"         {each.remedy}"))
 
 
 def stage_rows(results: Sequence[StageResult]) -> list[list[str]]:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from kubelab_helpers.cluster.kubeadm import ADMIN_KUBECONFIG, KUBEADM, JoinCredentials
+import secrets
+
+from kubelab_helpers.cluster.kubeadm import (
+    ADMIN_KUBECONFIG,
+    DIRECTORY,
+    KUBEADM,
+    JoinCredentials,
+    upload_certificates,
+)
 from kubelab_helpers.errors import KubelabError
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.runner import Runner
+
+CERTIFICATE_KEY_BYTES = 32
+"""AES-256: https://kubernetes.io/docs/reference/setup-tools/kubeadm/kubeadm-init/#uploading-control-plane-certificates-to-the-cluster"""
 
 
 def issue_credentials(control_plane: Runner) -> JoinCredentials:
@@ -20,3 +31,15 @@ def issue_credentials(control_plane: Runner) -> JoinCredentials:
         )
     except (ValueError, IndexError) as error:
         raise KubelabError("kubeadm did not print a join command", repeat=" ".join(argv)) from error
+
+
+def issue_control_plane_credentials(control_plane: Runner, kubernetes_version: str) -> JoinCredentials:
+    """Issue what a further control plane needs: also the certificates, for two hours, and the encryption key's file.
+
+    They pass through this process's memory, from one host's stdout to the other's stdin.
+    """
+    issued = issue_credentials(control_plane)
+    key = secrets.token_hex(CERTIFICATE_KEY_BYTES)
+    control_plane.check(upload_certificates(key, kubernetes_version))
+    encryption = control_plane.check(Command(("cat", f"{DIRECTORY}/encryption.yaml"))).stdout
+    return JoinCredentials(issued.token, issued.ca_hash, key, encryption)

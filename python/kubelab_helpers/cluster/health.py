@@ -59,12 +59,12 @@ def api_client(kubeconfig: Path) -> Iterator[Any]:
         ) from error
 
 
-def write_kubeconfig(control_plane: Runner, target: Path, cluster: str, port: int) -> None:
-    """Keep the admin's kubeconfig, led to the API's port on this machine's loopback, at mode 0600."""
+def write_kubeconfig(control_plane: Runner, target: Path, server: str) -> None:
+    """Keep the admin's kubeconfig, led to the API's address as this machine has it, at mode 0600."""
     text = control_plane.check(Command(("cat", ADMIN_KUBECONFIG))).text
     document = yaml.safe_load(text)
     for entry in document["clusters"]:
-        entry["cluster"]["server"] = f"https://127.0.0.1:{port}"
+        entry["cluster"]["server"] = server
     content = yaml.safe_dump(document)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists() or target.read_text() != content:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from kubelab_helpers.hosts.change import Action, Change
-from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.cluster.patches import node_patches
+from kubelab_helpers.hosts.change import BACKUPS, Action, Change
+from kubelab_helpers.hosts.command import Command, write_file
 from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.file import File
 from kubelab_helpers.hosts.plan import Step
@@ -17,7 +18,10 @@ from kubelab_helpers.hosts.template import render
 DIRECTORY = "/etc/kubernetes/kubelab"
 ADMIN_KUBECONFIG = "/etc/kubernetes/admin.conf"
 KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
+PATCHES = f"{DIRECTORY}/patches"
+"""Of a further control plane; whatever writes its manifests anew (an upgrade) must be given them too."""
 JOIN_FILE = "/run/kubelab/join.yaml"
+UPLOAD_FILE = "/run/kubelab/upload.yaml"
 KUBEADM = "/usr/local/bin/kubeadm"
 KUBEADM_TIMEOUT_SECONDS = 400.0
 
@@ -43,9 +47,20 @@ CLUSTER_PATHS = (
     "/var/log/calico-cni.log",
 )
 
+# kubelet makes the last four for volume plugins that nobody has any more.
+EMPTIED = (
+    "/var/lib/kubelet",
+    "/usr/libexec/kubernetes/kubelet-plugins/volume/exec",
+    "/usr/libexec/kubernetes/kubelet-plugins/volume",
+    "/usr/libexec/kubernetes/kubelet-plugins",
+    "/usr/libexec/kubernetes",
+)
+
 # kubeadm's system verification reads the kernel's build configuration, which kernels without /lib/modules and
 # /proc/config.gz do not show; the features it asks for are probed by their effect instead (hosts/steps/system.py).
 IGNORED_PREFLIGHT = "SystemVerification"
+# On a further control plane kubeadm tries these ports on the first one's address, before it reads the patches.
+FOREIGN_ADDRESS_PREFLIGHT = ("Port-10257", "Port-10259")
 
 # `docker exec` and ssh leave their command running when they are interrupted: the next one waits for its end.
 _ONE_AT_A_TIME = ("flock", "--close", "--timeout=300", "/run/kubelab-kubeadm.lock")
@@ -83,10 +98,16 @@ cat > "$file"
 
 @dataclass(frozen=True)
 class JoinCredentials:
-    """What a node needs to join: a bootstrap token (secret, short-lived) and the cluster CA's public key hash."""
+    """What a node needs to join: a bootstrap token (secret, short-lived) and the cluster CA's public key hash.
+
+    A control plane also needs the key of the certificates that were uploaded for it, and the file with the key that
+    encrypts Secrets at rest; both are secret, and travel on stdin only.
+    """
 
     token: str = field(repr=False)
     ca_hash: str
+    certificate_key: str = field(default="", repr=False)
+    encryption: bytes = field(default=b"", repr=False)
 
 
 def init_step(schedulable: bool, etcd_tag: str, coredns_tag: str) -> Step:
@@ -122,61 +143,98 @@ def init_step(schedulable: bool, etcd_tag: str, coredns_tag: str) -> Step:
                 "kubeadm-init",
                 f"kubeadm init {spec.cluster} (Kubernetes {spec.kubernetes_version})",
                 spec.cluster,
-                (_kubeadm("init", "--config", path, "--skip-token-print"),),
+                (replace(_kubeadm("init", "--config", path, "--skip-token-print"), once=True),),
                 guards=(ADMIN_KUBECONFIG, KUBELET_KUBECONFIG),
                 undo_commands=take_down(),
-                recover_commands=take_down(),
+                recover_commands=take_down(keep=False),
             ),
         ]
 
     return Step("control plane", desire)
 
 
-def join_step(credentials: JoinCredentials | None) -> Step:
-    """Return the step that joins a worker; without credentials it can be planned, not applied."""
+def join_step(credentials: JoinCredentials | None, *, schedulable: bool = False) -> Step:
+    """Return the step that joins a worker or a further control plane; without credentials it can only be planned.
+
+    `schedulable`: whether pods may run on a control plane, for a cluster without workers.
+    """
 
     def desire(facts: HostFacts, spec: NodeSpec) -> list[Change]:
-        commands: tuple[Command, ...] = ()
-        if credentials:
-            config = render("kubeadm/join.yaml", node=spec, credentials=credentials)
-            inner = _kubeadm("join", "--config", JOIN_FILE).argv
-            join = Command(
-                ("sh", "-c", _RUN_WITH_FILE, "join", JOIN_FILE, *inner),
-                stdin=config,
-                secrets=(credentials.token,),
-                timeout_seconds=KUBEADM_TIMEOUT_SECONDS,
-            )
-            commands = (join,)
-        return [
-            Action(
-                "kubeadm-join",
-                f"kubeadm join {spec.cluster} at {spec.endpoint}",
-                spec.cluster,
-                commands,
-                guards=(KUBELET_KUBECONFIG,),
-                undo_commands=take_down(),
-                recover_commands=take_down(),
-            )
-        ]
+        shared = _desire_shared(credentials, spec) if spec.role == "control-plane" else []
+        join = Action(
+            "kubeadm-join",
+            f"kubeadm join {spec.cluster} at {spec.endpoint}",
+            spec.cluster,
+            (_join(credentials, spec, schedulable),) if credentials else (),
+            guards=(KUBELET_KUBECONFIG,),
+            undo_commands=take_down(),
+            recover_commands=take_down(),
+        )
+        return [*shared, join]
 
     return Step("join", desire)
 
 
-def _kubeadm(*arguments: str) -> Command:
-    argv = (*_ONE_AT_A_TIME, KUBEADM, *arguments, f"--ignore-preflight-errors={IGNORED_PREFLIGHT}")
+def _join(credentials: JoinCredentials, spec: NodeSpec, schedulable: bool) -> Command:
+    config = render("kubeadm/join.yaml", node=spec, credentials=credentials, schedulable=schedulable, patches=PATCHES)
+    ignored = FOREIGN_ADDRESS_PREFLIGHT if spec.role == "control-plane" else ()
+    inner = _kubeadm("join", "--config", JOIN_FILE, ignored=(IGNORED_PREFLIGHT, *ignored)).argv
+    return Command(
+        ("sh", "-c", _RUN_WITH_FILE, "join", JOIN_FILE, *inner),
+        stdin=config,
+        secrets=tuple(filter(None, (credentials.token, credentials.certificate_key))),
+        timeout_seconds=KUBEADM_TIMEOUT_SECONDS,
+        once=True,
+    )
+
+
+def _desire_shared(credentials: JoinCredentials | None, spec: NodeSpec) -> list[Change]:
+    """Return what every control plane has alike, and the patches that make the cluster's configuration its own."""
+    encryption = f"{DIRECTORY}/encryption.yaml"
+    copy = (write_file(encryption, credentials.encryption, 0o600),) if credentials else ()
+    return [
+        File(f"{DIRECTORY}/audit-policy.yaml", render("kubeadm/audit-policy.yaml"), mode=0o600),
+        *(File(f"{PATCHES}/{name}+json.json", content, mode=0o600) for name, content in node_patches(spec).items()),
+        Action(
+            "encryption-key",
+            "copy the key that encrypts Secrets at rest",
+            "1",
+            copy,
+            undo_commands=(Command(("rm", "-f", encryption)),),
+        ),
+    ]
+
+
+def upload_certificates(key: str, kubernetes_version: str) -> Command:
+    """Return the command that puts the control planes' certificates into the cluster for two hours, encrypted by `key`.
+
+    `key`: 32 bytes in hexadecimal digits. It is read from stdin, so that no process list shows it.
+    """
+    config = render("kubeadm/upload.yaml", key=key, version=kubernetes_version)
+    inner = _kubeadm("init", "phase", "upload-certs", "--upload-certs", "--config", UPLOAD_FILE, ignored=()).argv
+    argv = ("sh", "-c", _RUN_WITH_FILE, "upload", UPLOAD_FILE, *inner, "--skip-certificate-key-print")
+    return Command(argv, stdin=config, secrets=(key,), timeout_seconds=120)
+
+
+def _kubeadm(*arguments: str, ignored: tuple[str, ...] = (IGNORED_PREFLIGHT,)) -> Command:
+    ignore = (f"--ignore-preflight-errors={','.join(ignored)}",) if ignored else ()
+    argv = (*_ONE_AT_A_TIME, KUBEADM, *arguments, *ignore)
     return Command(argv, timeout_seconds=KUBEADM_TIMEOUT_SECONDS)
 
 
-def take_down() -> tuple[Command, ...]:
+def take_down(*, keep: bool = True) -> tuple[Command, ...]:
     """Return the commands that remove a node's Kubernetes: its pods, its network, and what kubeadm and kubelet wrote.
+
+    With `keep`, certificates, keys and etcd's data are put into an archive on the host first.
 
     kubeadm's own reset is not used: it unmounts and removes what others put below /var/lib/kubelet, and leaves rules
     and devices behind (https://github.com/kubernetes/kubeadm/issues/1822, /689, /2923).
     """
     removals = (
         removal_command("pods"),
+        *([removal_command("keep", BACKUPS)] if keep else []),
         removal_command("network"),
         removal_command("tree", *CLUSTER_PATHS),
-        remove_empty_directory("/var/lib/kubelet"),
+        *(remove_empty_directory(path) for path in EMPTIED),
     )
     return tuple(replace(each, argv=(*_ONE_AT_A_TIME, *each.argv), timeout_seconds=400) for each in removals)

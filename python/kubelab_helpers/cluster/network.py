@@ -33,7 +33,7 @@ def desire_cni(facts: HostFacts, spec: NodeSpec) -> list[Change]:
         "type": "calico",
         "datastore_type": "kubernetes",
         "nodename": spec.name,
-        "mtu": facts.mtus[device] - VXLAN_OVERHEAD_BYTES,
+        "mtu": (spec.mtu or facts.mtus[device]) - VXLAN_OVERHEAD_BYTES,
         "ipam": {"type": "host-local", "subnet": "usePodCidr"},
         "policy": {"type": "k8s"},
         "kubernetes": {"kubeconfig": KUBELET_KUBECONFIG},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,8 @@ class NodeContainer:
     address: str
     image: str
     ports: tuple[PublishedPort, ...] = ()
-    hosts: dict[str, str] = field(default_factory=dict)
+    hosts: tuple[tuple[str, str], ...] = ()
+    """Names and addresses for the node's /etc/hosts; a name may stand several times."""
     mounts: tuple[tuple[str, str], ...] = ()
     """Folders of this machine, and where the node finds them, read-only."""
 
@@ -68,7 +69,7 @@ class NodeContainer:
     def input_hash(self, image_id: str) -> str:
         """A hash of everything that made the node; another one means another node."""
         ports = ",".join(f"{port.node_port}:{port.machine_port}" for port in self.ports)
-        hosts = ",".join(f"{name}={address}" for name, address in sorted(self.hosts.items()))
+        hosts = ",".join(f"{name}={address}" for name, address in self.hosts)
         mounts = [f"{source}={target}" for source, target in self.mounts]
         return stamp_of("node-1", self.cluster, self.name, self.address, image_id, ports, hosts, *mounts)
 
@@ -205,7 +206,7 @@ def _create(engine: DockerClient, wanted: NodeContainer, owner: str, input_hash:
         },
         tmpfs={"/run": "", "/tmp": ""},  # noqa: S108 — the node's own, made empty for it
         port_bindings=ports,
-        extra_hosts=wanted.hosts,
+        extra_hosts=[f"{name}:{address}" for name, address in wanted.hosts],
         log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),
         # The node comes back with the engine: a restart of the machine is not the end of the hub.
         restart_policy={"Name": "unless-stopped"},

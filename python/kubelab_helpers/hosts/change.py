@@ -105,9 +105,9 @@ class Correction(Change):
 class Action(Change):
     """Commands whose effect a stamp records: made again when `stamp` differs from the host's.
 
-    When one of the paths `guards` is there although no stamp and no journal line of ours says so, the action is
-    refused: it is someone else's. `undo_commands` take back what the first making of it did, and `recover_commands`
-    what a cut-off one did.
+    When one of the paths `guards` is there although no stamp and no journal line of ours says so, or by a stamp of
+    another value, the action is refused: it is someone else's. `undo_commands` take back what the first making of it
+    did, and `recover_commands` what a cut-off one did.
     """
 
     stamped = True
@@ -135,9 +135,13 @@ class Action(Change):
         return state.stamps.get(self.name) == self.stamp
 
     def refused_by(self, state: HostState) -> str | None:
-        ours = self.name in state.stamps or self.id in state.unfinished
         found = [path for path in self.guards if path in state.files]
-        return f"{found[0]} is there already and kubelab did not make it" if found and not ours else None
+        if not found:
+            return None
+        stamp = state.stamps.get(self.name)
+        if stamp is not None:
+            return None if stamp == self.stamp else f"this host belongs to {stamp}, not to {self.stamp}"
+        return None if self.id in state.unfinished else f"{found[0]} is there already and kubelab did not make it"
 
     def recover(self) -> tuple[Command, ...]:
         return self.recover_commands

@@ -14,6 +14,8 @@ WRITE_FILE = """set -eu
 mkdir -p -- "$(dirname -- "$1")"
 partial="$(dirname -- "$1")/.$(basename -- "$1").kubelab-partial"
 cat > "$partial"
+# A connection that breaks looks like the end of the input: half a file must not take the place of a whole one.
+[ "$(wc -c < "$partial")" -eq "$4" ] || { rm -f "$partial"; echo "$1: the input ended early" >&2; exit 1; }
 chmod "$2" "$partial"
 chown "$3" "$partial"
 mv -f -- "$partial" "$1" 2>/dev/null || { cat "$partial" > "$1"; rm -f "$partial"; }
@@ -31,6 +33,8 @@ class Command:
     timeout_seconds: float = 600.0
     env: tuple[tuple[str, str], ...] = ()
     cwd: str | None = None
+    once: bool = False
+    """Whether a runner that lost its connection must not send it again: the half it left is to be cleared first."""
 
     def __str__(self) -> str:
         """The command as one would type it."""
@@ -45,12 +49,13 @@ class Command:
 
 def write_file(path: str, content: bytes, mode: int, owner: str = "0:0") -> Command:
     """Return the command that puts `content` at an absolute path, with its mode and numeric owner."""
-    return Command(("sh", "-c", WRITE_FILE, "write-file", path, f"{mode:o}", owner), stdin=content)
+    return Command(("sh", "-c", WRITE_FILE, "write-file", path, f"{mode:o}", owner, str(len(content))), stdin=content)
 
 
 def upload(local: Path, path: str, mode: int) -> Command:
     """Return the command that puts a local file at an absolute path, owned by root."""
-    return Command(("sh", "-c", WRITE_FILE, "write-file", path, f"{mode:o}", "0:0"), stdin_path=local)
+    argv = ("sh", "-c", WRITE_FILE, "write-file", path, f"{mode:o}", "0:0", str(local.stat().st_size))
+    return Command(argv, stdin_path=local)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import yaml
-
 from kubelab_helpers import resources
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.facts import HostFacts
@@ -25,6 +23,8 @@ class Distribution:
 
 def load_distributions() -> dict[str, Distribution]:
     """Return every known distribution by its os-release ID."""
+    import yaml
+
     found = {}
     for file in sorted(resources.path("host-setup/distributions").glob("*.yaml")):
         data = yaml.safe_load(file.read_text())

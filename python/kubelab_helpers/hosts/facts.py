@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import time
+from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
+from typing import Any
 
 from kubelab_helpers.errors import KubelabError
 from kubelab_helpers.hosts.probe import probe_command
@@ -11,6 +14,16 @@ from kubelab_helpers.hosts.runner import Runner
 
 CAP_SYS_RESOURCE = 24
 """Bit in a capability set, capabilities(7)."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A socket that waits for others: `protocol` tcp or udp; `process` is empty where only root may know it."""
+
+    protocol: str
+    address: str
+    port: int
+    process: str
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,33 @@ class HostFacts:
     addresses: tuple[tuple[str, str], ...]
     mtus: dict[str, int]
     programs: frozenset[str]
+    os_name: str = ""
+    os_id_like: tuple[str, ...] = ()
+    privileged: bool = True
+    """Whether it is root, or sudo lets it be without a password."""
+    glibc: str = ""
+    systemd: int = 0
+    clock_seconds: float = 0.0
+    """The host's clock when it was asked, since 1970."""
+    clock_offset_seconds: float | None = None
+    """How far it is ahead of the clock of whoever asked; None in a recording."""
+    selinux: str = ""
+    apparmor: bool = False
+    addresses6: tuple[tuple[str, str], ...] = ()
+    default_devices: tuple[str, ...] = ()
+    routes: tuple[tuple[str, str], ...] = ()
+    """Device and network of each IPv4 route that is not the default one."""
+    listening: tuple[Listener, ...] = ()
+    active_units: frozenset[str] = frozenset()
+    time_synchronized: str = ""
+    cni_files: tuple[str, ...] = ()
+    member: frozenset[str] = frozenset()
+    """The stamps of the cluster that kubelab made here: kubeadm-init or kubeadm-join."""
+    proxies: dict[str, str] = field(default_factory=dict)
+    machine_id: str = ""
+    product_uuid: str = ""
+    contents: dict[str, str] = field(default_factory=dict, repr=False)
+    """The text of files that steps merge into, by path."""
 
     @property
     def resolver_loops(self) -> bool:
@@ -57,7 +97,12 @@ def probe_host(runner: Runner) -> HostFacts:
     """Read a host's facts in one round trip; nothing is written there."""
     command = probe_command("host")
     try:
-        return parse_facts(runner.check(command).text)
+        began = time.time()
+        text = runner.check(command).text
+        # The host read its clock somewhere between the two.
+        middle = (began + time.time()) / 2
+        found = parse_facts(text)
+        return replace(found, clock_offset_seconds=found.clock_seconds - middle)
     except ValueError as error:
         raise KubelabError(
             f"{runner.name}: the probe's answer cannot be read: {error}",
@@ -78,7 +123,9 @@ def parse_facts(text: str) -> HostFacts:
     def many(key: str) -> tuple[str, ...]:
         return tuple(seen.get(key, ()))
 
-    devices = (value.partition(" ") for value in many("address"))
+    def pairs(key: str) -> tuple[tuple[str, str], ...]:
+        return tuple((first, second) for first, _, second in (value.partition(" ") for value in many(key)))
+
     return HostFacts(
         os_id=one("os.id"),
         os_version=one("os.version"),
@@ -102,7 +149,48 @@ def parse_facts(text: str) -> HostFacts:
         nameservers=many("nameserver"),
         upstream_nameservers=many("upstream_nameserver"),
         hosts_entries=frozenset(many("hosts_entry")),
-        addresses=tuple((device, address) for device, _, address in devices),
-        mtus={device: int(mtu) for device, _, mtu in (value.partition(" ") for value in many("mtu"))},
+        addresses=pairs("address"),
+        mtus={device: int(mtu) for device, mtu in pairs("mtu")},
         programs=frozenset(many("program")),
+        os_name=one("os.name"),
+        os_id_like=tuple(one("os.like").split()),
+        privileged=one("privileged") != "no",
+        glibc=one("glibc"),
+        systemd=int(one("systemd") or 0),
+        clock_seconds=float(one("clock") or 0),
+        selinux=one("selinux"),
+        apparmor=one("apparmor") == "yes",
+        addresses6=pairs("address6"),
+        default_devices=many("default_device"),
+        routes=pairs("route"),
+        listening=tuple(_listener(value) for value in many("listening")),
+        active_units=frozenset(many("active_unit")),
+        time_synchronized=one("time_synchronized"),
+        cni_files=many("cni_file"),
+        member=frozenset(many("member")),
+        proxies=dict(pairs("proxy")),
+        machine_id=one("machine_id"),
+        product_uuid=one("product_uuid"),
+        contents={path: base64.b64decode(text).decode(errors="replace") for path, text in pairs("content")},
     )
+
+
+def _listener(value: str) -> Listener:
+    protocol, address, port, process = [*value.split(" "), ""][:4]
+    return Listener(protocol, address, int(port), process)
+
+
+def facts_from_data(data: dict[str, Any]) -> HostFacts:
+    """Return the facts that `kubelab-host facts -o json` printed; TypeError or KeyError for anything else."""
+    kinds = {each.name: str(each.type) for each in fields(HostFacts)}
+    return HostFacts(**{name: _from_json(kinds[name], value) for name, value in data.items()})
+
+
+def _from_json(kind: str, value: Any) -> Any:
+    if kind.startswith("frozenset"):
+        return frozenset(value)
+    if kind.startswith("tuple[Listener"):
+        return tuple(Listener(**each) for each in value)
+    if kind.startswith("tuple[tuple"):
+        return tuple((first, second) for first, second in value)
+    return tuple(value) if kind.startswith("tuple") else value

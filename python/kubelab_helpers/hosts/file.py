@@ -154,12 +154,41 @@ class Line(Change):
         return (self.path, self.line) in state.lines
 
     def operations(self) -> tuple[Command, ...]:
-        return (Command(("sh", "-c", _ADD_LINE, "add-line", self.path, self.line)),)
+        return (_add_line(self.path, self.line),)
 
     def undo(self, state: HostState) -> tuple[Command, ...]:
         if self.satisfied_by(state):
             return ()
-        return (Command(("sh", "-c", _REMOVE_LINE, "remove-line", self.path, self.line)),)
+        return (_remove_line(self.path, self.line),)
+
+
+@dataclass(frozen=True)
+class NoLine(Change):
+    """A line of kubelab's that is to be gone from a file, such as the address of a control plane that was removed."""
+
+    path: str
+    line: str
+
+    @property
+    def id(self) -> str:
+        return f"no-line:{self.path}:{self.line}"
+
+    @property
+    def summary(self) -> str:
+        return f"remove from {self.path}: {self.line}"
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        return (f"line:{self.path}={self.line}",)
+
+    def satisfied_by(self, state: HostState) -> bool:
+        return (self.path, self.line) not in state.lines
+
+    def operations(self) -> tuple[Command, ...]:
+        return (_remove_line(self.path, self.line),)
+
+    def undo(self, state: HostState) -> tuple[Command, ...]:
+        return () if self.satisfied_by(state) else (_add_line(self.path, self.line),)
 
 
 @dataclass(frozen=True)
@@ -193,6 +222,14 @@ class Directory(Change):
         if before is None:
             return (remove_empty_directory(self.path),)
         return (_make_directory(self.path, before.mode, before.owner),)
+
+
+def _add_line(path: str, line: str) -> Command:
+    return Command(("sh", "-c", _ADD_LINE, "add-line", path, line))
+
+
+def _remove_line(path: str, line: str) -> Command:
+    return Command(("sh", "-c", _REMOVE_LINE, "remove-line", path, line))
 
 
 def _make_directory(path: str, mode: str, owner: str) -> Command:

@@ -11,7 +11,7 @@ from kubelab_helpers.hosts import journal
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.ledger import Entry, Ledger
 from kubelab_helpers.hosts.runner import Runner
-from kubelab_helpers.hosts.state import FileState, HostState, probe_state
+from kubelab_helpers.hosts.state import FileState, probe_state
 from kubelab_helpers.result import Outcome, Reporter
 
 
@@ -26,7 +26,7 @@ class Rollback:
 
     def as_data(self) -> dict[str, Any]:
         """Return the rollback for JSON."""
-        return {"host": self.host, "entries": [_entry_data(each) for each in self.entries], "kept": list(self.kept)}
+        return {"host": self.host, "entries": [entry_data(each) for each in self.entries], "kept": list(self.kept)}
 
 
 def select_entries(ledger: Ledger, run: str | None = None, *, everything: bool = False) -> tuple[Entry, ...]:
@@ -108,12 +108,8 @@ def apply_rollback(runner: Runner, decided: Rollback, reporter: Reporter, task: 
     return len(decided.entries)
 
 
-def owned(state: HostState) -> list[dict[str, Any]]:
-    """Return the ledger for people and programs: what kubelab put on the host and has not put back."""
-    return [_entry_data(each) for each in state.ledger.entries]
-
-
-def _entry_data(entry: Entry) -> dict[str, Any]:
+def entry_data(entry: Entry) -> dict[str, Any]:
+    """Return an entry for people and programs."""
     return {"run": entry.run, "step": entry.step, "id": entry.change, "path": entry.path, "summary": entry.summary}
 
 

@@ -1,4 +1,4 @@
-"""Who carries a command to a host: this machine itself, or a container node through its engine."""
+"""Who carries a command to a host: this machine itself, a container node's engine, or (hosts.ssh) OpenSSH."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class LocalRunner:
 
     def run(self, command: Command) -> Completed:
         """Run a command to its end."""
-        return _run_process(command, command, self.name)
+        return run_process(command, command, self.name)
 
     def check(self, command: Command) -> Completed:
         """Run a command and require status 0."""
-        return _require_success(self.run(command), self.name)
+        return require_success(self.run(command), self.name)
 
 
 class ContainerRunner:
@@ -49,14 +49,18 @@ class ContainerRunner:
         flags += [f"--workdir={command.cwd}"] if command.cwd else []
         argv = ("docker", "exec", "--interactive", *flags, self.name, *command.argv)
         outer = Command(argv, command.stdin, command.stdin_path, command.secrets, command.timeout_seconds)
-        return _run_process(outer, command, self.name)
+        return run_process(outer, command, self.name)
 
     def check(self, command: Command) -> Completed:
         """Run a command and require status 0."""
-        return _require_success(self.run(command), self.name)
+        return require_success(self.run(command), self.name)
 
 
-def _run_process(actual: Command, asked: Command, where: str) -> Completed:
+def run_process(actual: Command, asked: Command, where: str, *, own_session: bool = False) -> Completed:
+    """Run `actual` on this machine to its end, as what carries `asked` to `where`.
+
+    With `own_session` a Ctrl-C in the terminal does not reach it: what it has begun elsewhere comes to its end.
+    """
     source = actual.stdin_path.open("rb") if actual.stdin_path else None
     try:
         process = subprocess.run(
@@ -68,6 +72,7 @@ def _run_process(actual: Command, asked: Command, where: str) -> Completed:
             env={**os.environ, **dict(actual.env)},
             cwd=actual.cwd,
             check=False,
+            start_new_session=own_session,
         )
     except subprocess.TimeoutExpired as error:
         raise CommandTimeoutError(asked, where) from error
@@ -79,7 +84,8 @@ def _run_process(actual: Command, asked: Command, where: str) -> Completed:
     return Completed(asked, process.returncode, process.stdout, process.stderr)
 
 
-def _require_success(completed: Completed, where: str) -> Completed:
+def require_success(completed: Completed, where: str) -> Completed:
+    """Return `completed`; CommandError if its status is not 0."""
     if completed.status != 0:
         raise CommandError(completed, where)
     return completed

@@ -38,18 +38,23 @@ class RegistryMirror:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node of a cluster. Addresses are IPv4 texts; `endpoint` is the control plane's DNS name and port."""
+    """One node of a cluster. Addresses are IPv4 texts; `endpoint` is the control plane's DNS name and port.
+
+    `control_plane_addresses`: of every control plane, this node's own first. `mtu`: of the network between hosts, in
+    bytes; None for that of the device with the address.
+    """
 
     cluster: str
     name: str
     role: Role
     address: str
-    control_plane_address: str
+    control_plane_addresses: tuple[str, ...]
     endpoint: str
     kubernetes_version: str
     pod_cidr: str
     service_cidr: str
     image_prefix: str
+    mtu: int | None = None
     upstream_nameservers: tuple[str, ...] = ()
     certificate_sans: tuple[str, ...] = ()
     mirrors: tuple[RegistryMirror, ...] = ()

@@ -1,20 +1,30 @@
-"""The cluster under a lab: container nodes, then the same Steps as on any host."""
+"""The cluster under a lab: container nodes or hosts elsewhere, then the same Steps on either."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX
-from kubelab_helpers.cluster import credentials, health, kubeadm, network, nodes
+from kubelab_helpers.cluster import health, kubeadm, members, network, nodes
 from kubelab_helpers.cluster.spec import HostSpec
 from kubelab_helpers.errors import BlockedError
-from kubelab_helpers.hosts.executor import read_plan
+from kubelab_helpers.hosts.executor import end_run
+from kubelab_helpers.hosts.facts import HostFacts, probe_host
 from kubelab_helpers.hosts.plan import Step
+from kubelab_helpers.hosts.state import probe_state
 from kubelab_helpers.hosts.steps import PREPARATION
 from kubelab_helpers.images.catalog import load_catalog
 from kubelab_helpers.lab.context import Lab
-from kubelab_helpers.lab.parallel import converge_all
+from kubelab_helpers.lab.joining import (
+    JOINS_AT_ONCE,
+    find_acting_host,
+    find_founder,
+    find_strangers,
+    join_hosts,
+    read_stamped,
+)
+from kubelab_helpers.lab.parallel import converge_all, for_each
 from kubelab_helpers.result import Outcome
 
 NODE_STEPS: tuple[Step, ...] = (*PREPARATION, network.CNI_STEP)
@@ -27,6 +37,8 @@ def node_image() -> str:
 
 def ensure_nodes(lab: Lab) -> tuple[Outcome, str]:
     """Make the nodes, and replace a cluster that was made from other inputs."""
+    if not lab.spec.has_containers:
+        return Outcome.UNCHANGED, "no container nodes"
     wanted = [lab.container(host, node_image()) for host in lab.spec.hosts]
     existing = nodes.list_nodes(lab.engine, lab.spec.name)
     detail = _remove_if_other(lab, wanted, existing)
@@ -41,10 +53,43 @@ def prepare_nodes(lab: Lab) -> tuple[Outcome, str]:
     return _counted(converge_all(lab, lab.spec.hosts, NODE_STEPS, parts, lambda host: f"prepare {host.name}"))
 
 
+def reach_hosts(lab: Lab) -> tuple[Outcome, str]:
+    """Reach every host before any is touched.
+
+    BlockedError when one has not its address or belongs to another cluster, or when two are one machine.
+    """
+    elsewhere = [host for host in lab.spec.hosts if not host.is_container]
+    facts = dict(zip(elsewhere, for_each(elsewhere, lambda host: probe_host(lab.runner(host))), strict=True))
+    problems = [
+        f"{host.name}: no network device has the address {host.address}, but {_addresses(found)}"
+        for host, found in facts.items()
+        if found.device_of(host.address) is None
+    ]
+    by_machine: dict[str, list[str]] = {}
+    for host, found in facts.items():
+        by_machine.setdefault(found.machine_id or host.name, []).append(host.name)
+    problems += [
+        f"{' and '.join(names)} are one machine, or clones with the same /etc/machine-id"
+        for names in by_machine.values()
+        if len(names) > 1
+    ]
+    problems += [f"{name} belongs to the cluster {other}" for name, other in find_strangers(lab, elsewhere).items()]
+    if problems:
+        raise BlockedError(
+            "; ".join(problems),
+            next_step="correct kubelab.yaml, or the host; `kubelab-host reset` there makes it a bare one again",
+        )
+    return Outcome.UNCHANGED, f"{len(elsewhere)} hosts" if elsewhere else "container nodes"
+
+
 def make_control_plane(lab: Lab) -> tuple[Outcome, str]:
-    """Run kubeadm init on the first control plane and fetch its kubeconfig."""
-    made = converge_all(lab, [lab.control_plane], (init_step(lab),), lab.parts(), lambda _: "kubeadm init")
-    health.write_kubeconfig(lab.runner(lab.control_plane), lab.kubeconfig, lab.spec.name, lab.spec.ports.api)
+    """Run kubeadm init on the first control plane, unless the cluster is there, and fetch its kubeconfig."""
+    began = find_founder(lab)
+    host = began or lab.control_plane
+    made = 0
+    if began is None or began.name in read_stamped(lab, "kubeadm-init"):
+        made = converge_all(lab, [host], (init_step(lab),), lab.parts(), lambda _: "kubeadm init")
+    health.write_kubeconfig(lab.runner(host), lab.kubeconfig, lab.api_server)
     return _counted(made)
 
 
@@ -55,7 +100,7 @@ def init_step(lab: Lab) -> Step:
 
 def install_network(lab: Lab) -> tuple[Outcome, str]:
     """Put Canal into the cluster."""
-    made = converge_all(lab, [lab.control_plane], (network_step(lab),), lab.parts(), lambda _: "network")
+    made = converge_all(lab, [find_acting_host(lab)], (network_step(lab),), lab.parts(), lambda _: "network")
     return _counted(made)
 
 
@@ -66,25 +111,40 @@ def network_step(lab: Lab) -> Step:
     return network.objects_step(images, b"---\n".join(path.read_bytes() + b"\n" for path in files))
 
 
+def join_control_planes(lab: Lab) -> tuple[Outcome, str]:
+    """Join the further control planes, one after the other: etcd takes one new member at a time."""
+    return _counted(join_hosts(lab, lab.spec.control_planes, at_once=1))
+
+
 def join_workers(lab: Lab) -> tuple[Outcome, str]:
     """Join every worker that is not in the cluster yet; a token is made only then."""
-    parts = lab.parts()
-    waiting = [host for host in lab.spec.workers if _plan_join(lab, host, parts)]
-    if not waiting:
-        return Outcome.UNCHANGED, "0 changes"
-    step = kubeadm.join_step(credentials.issue_credentials(lab.runner(lab.control_plane)))
-    return _counted(converge_all(lab, waiting, (step,), parts, lambda host: f"join {host.name}"))
+    return _counted(join_hosts(lab, lab.spec.workers, at_once=JOINS_AT_ONCE))
 
 
 def wait_until_ready(lab: Lab) -> tuple[Outcome, str]:
     """Wait until every node is Ready and the cluster's DNS answers."""
-    seconds = health.wait_until_nodes_ready(lab.kubeconfig, [host.name for host in lab.spec.hosts])
-    return Outcome.UNCHANGED, f"after {seconds:.0f} s"
+    names = [host.name for host in lab.spec.hosts]
+    began = time.monotonic()
+    if lab.spec.has_containers:
+        # Over the published port, which the release's stages need too. Of other hosts only SSH is sure to be reached.
+        health.wait_until_nodes_ready(lab.kubeconfig, names)
+    else:
+        runners = [lab.runner(host) for host in lab.spec.control_planes]
+        members.wait_until_ready(lambda: members.find_acting(runners), names)
+    # One node that stops must not take all of DNS with it, where the rest of the control plane bears that.
+    moved = len(lab.spec.control_planes) > 1 and members.spread_dns(lab.runner(find_acting_host(lab)))
+    return Outcome.CHANGED if moved else Outcome.UNCHANGED, f"after {time.monotonic() - began:.0f} s"
 
 
-def _plan_join(lab: Lab, host: HostSpec, parts: dict[str, Path]) -> bool:
-    plan, _ = read_plan(lab.runner(host), (kubeadm.join_step(None),), lab.node(host, parts))
-    return bool(plan.changes)
+def end_runs(lab: Lab) -> tuple[Outcome, str]:
+    """Write into each host's journal that the run has ended; a run that did not end is continued by the next."""
+
+    def end(host: HostSpec) -> None:
+        runner = lab.runner(host)
+        end_run(runner, probe_state(runner, ()))
+
+    for_each(lab.spec.hosts, end)
+    return Outcome.UNCHANGED, ""
 
 
 def _remove_if_other(lab: Lab, wanted: Sequence[nodes.NodeContainer], existing: dict[str, nodes.NodeState]) -> str:
@@ -104,6 +164,10 @@ def _remove_if_other(lab: Lab, wanted: Sequence[nodes.NodeContainer], existing: 
         )
     nodes.remove_cluster(lab.engine, lab.spec.name)
     return "replaced a cluster made from other inputs"
+
+
+def _addresses(facts: HostFacts) -> str:
+    return ", ".join(address for _, address in facts.addresses) or "none"
 
 
 def _outcome(outcomes: Sequence[Outcome]) -> Outcome:

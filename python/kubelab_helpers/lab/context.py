@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +14,9 @@ from kubelab_helpers.cluster import engine
 from kubelab_helpers.cluster.nodes import NodeContainer, PublishedPort, container_name, machine_nameservers
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.hosts.distribution import load_distributions
-from kubelab_helpers.hosts.runner import ContainerRunner
+from kubelab_helpers.hosts.runner import ContainerRunner, LocalRunner, Runner
 from kubelab_helpers.hosts.spec import LocalImage, LocalProgram, NodeSpec, RegistryMirror
+from kubelab_helpers.hosts.ssh import SshRunner
 from kubelab_helpers.hosts.steps.runtime import program_paths
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Lab:
     folder: Path
     reporter: Reporter
     replace: bool = False
+    _runners: dict[str, Runner] = field(default_factory=dict)
 
     @property
     def kubeconfig(self) -> Path:
@@ -93,12 +95,32 @@ class Lab:
 
     @property
     def control_plane(self) -> HostSpec:
-        """The host on which the cluster began."""
+        """The host on which a cluster begins."""
         return self.spec.control_planes[0]
 
-    def runner(self, host: HostSpec) -> ContainerRunner:
-        """Return the hands on one host."""
-        return ContainerRunner(self.container_name(host.name))
+    @property
+    def api_server(self) -> str:
+        """Where the operator's machine finds the API: the published port of a container node, else the host's own."""
+        if self.control_plane.is_container:
+            return f"https://127.0.0.1:{self.spec.ports.api}"
+        return f"https://{self.control_plane.public_address or self.control_plane.address}:{API_PORT}"
+
+    def runner(self, host: HostSpec) -> Runner:
+        """Return the hands on one host, the same each time: an SSH connection is kept."""
+        if host.name not in self._runners:
+            self._runners[host.name] = self._make_runner(host)
+        return self._runners[host.name]
+
+    def _make_runner(self, host: HostSpec) -> Runner:
+        if host.ssh:
+            return SshRunner(host.name, host.ssh)
+        return LocalRunner(host.name) if host.local else ContainerRunner(self.container_name(host.name))
+
+    def control_plane_addresses(self, host: HostSpec) -> tuple[str, ...]:
+        """Return every control plane's address, a control plane's own first."""
+        others = (each for each in self.spec.control_planes if each.name != host.name)
+        own = (host,) if host.role == "control-plane" else ()
+        return tuple(self.spec.address_of(each.name) for each in (*own, *others))
 
     def container_name(self, host: str) -> str:
         """Return the name of the container node that carries a host."""
@@ -118,7 +140,7 @@ class Lab:
             address=self.spec.address_of(host.name),
             image=image,
             ports=published if host is self.control_plane else (),
-            hosts={self.spec.endpoint.rpartition(":")[0]: self.spec.address_of(self.control_plane.name)},
+            hosts=tuple((self.spec.endpoint.rpartition(":")[0], each) for each in self.control_plane_addresses(host)),
         )
 
     def node(self, host: HostSpec, parts: Mapping[str, Path]) -> NodeSpec:
@@ -129,19 +151,31 @@ class Lab:
             name=host.name,
             role=host.role,
             address=self.spec.address_of(host.name),
-            control_plane_address=self.spec.address_of(self.control_plane.name),
+            control_plane_addresses=self.control_plane_addresses(host),
             endpoint=self.spec.endpoint,
             kubernetes_version=self.spec.kubernetes_version,
             pod_cidr=self.spec.pod_cidr,
             service_cidr=self.spec.service_cidr,
             image_prefix=IMAGE_PREFIX,
-            upstream_nameservers=self.spec.nameservers or machine_nameservers(),
-            mirrors=(RegistryMirror("localhost:5000", f"http://{self.spec.registry_address}:5000"),),
+            mtu=self.spec.mtu,
+            # A container node has this machine's resolver behind an engine's; another host has its own.
+            upstream_nameservers=self.spec.nameservers or (machine_nameservers() if host.is_container else ()),
+            certificate_sans=self._certificate_sans(),
+            mirrors=self._mirrors(host),
             programs={name: self._program(name, parts) for name in program_paths()},
             images=tuple(self._image(name, parts) for name in images),
             pause_image=self.image_reference("image-pause"),
             distributions=load_distributions(),
         )
+
+    def _certificate_sans(self) -> tuple[str, ...]:
+        public = (host.public_address for host in self.spec.control_planes if host.public_address)
+        return (*self.spec.certificate_sans, *public)
+
+    def _mirrors(self, host: HostSpec) -> tuple[RegistryMirror, ...]:
+        if not host.is_container:
+            return ()
+        return (RegistryMirror("localhost:5000", f"http://{self.spec.registry_address}:5000"),)
 
     def image_reference(self, artifact: str) -> str:
         """Return the reference by which nodes know an image artifact."""

@@ -22,10 +22,10 @@ def describe_lab(file: Path | None, *, source: str | None = None, bundle: Path |
     """
     spec = read_spec(file)
     if source is not None:
-        spec = dataclasses.replace(spec, source=_source(source))
+        spec = dataclasses.replace(spec, source=require_source(source))
     if bundle is not None:
         spec = dataclasses.replace(spec, bundle=bundle)
-    _require_files(spec)
+    require_files(spec)
     if spec.pythons is not None:
         load_catalog().select([], spec.pythons)
     if spec.values:
@@ -33,7 +33,8 @@ def describe_lab(file: Path | None, *, source: str | None = None, bundle: Path |
     return spec
 
 
-def _source(name: str) -> SourceName:
+def require_source(name: str) -> SourceName:
+    """Return the name of a source; InvalidInputError names the nearest."""
     known = get_args(SourceName)
     if name not in known:
         raise InvalidInputError(
@@ -42,7 +43,8 @@ def _source(name: str) -> SourceName:
     return cast("SourceName", name)
 
 
-def _require_files(spec: LabSpec) -> None:
+def require_files(spec: LabSpec) -> None:
+    """Require that the files a lab names are there; InvalidInputError for the first that is not."""
     if spec.source == "bundle" and spec.bundle is None:
         raise InvalidInputError(
             "the source `bundle` needs a bundle", next_step="name it with --bundle, or in kubelab.yaml as `bundle`"

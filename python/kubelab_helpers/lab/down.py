@@ -6,6 +6,7 @@ import shutil
 
 from kubelab_helpers.artifacts import cache
 from kubelab_helpers.cluster import engine, nodes
+from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.result import Outcome
 
@@ -18,6 +19,11 @@ def remove_lab(lab: Lab) -> list[str]:
 
     The engine is started if it is not running: what it would start again on its own must go too.
     """
+    if not lab.spec.has_containers:
+        raise BlockedError(
+            f"the hosts of {lab.spec.name} are not on this machine",
+            next_step="`kubelab cluster remove NAME --yes` for each, and `kubelab-host reset` on the last",
+        )
     engine.ensure_running()
     removed = nodes.remove_cluster(lab.engine, lab.spec.name)
     for file in (lab.kubeconfig, lab.password_file, lab.digests_file):

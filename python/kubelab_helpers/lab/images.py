@@ -30,6 +30,8 @@ def pythons_of(lab: Lab) -> list[str]:
 
 def build_node_image(lab: Lab) -> tuple[Outcome, str]:
     """Build the container node's image."""
+    if not lab.spec.has_containers:
+        return Outcome.UNCHANGED, "no container nodes"
     return _summarize(_build(lab, ["node"]))
 
 

@@ -1,4 +1,4 @@
-"""One `kubelab up` or `down` at a time on one machine: a lock that says who holds it."""
+"""One `kubelab up` or `down` at a time on one machine, and one operator at a time on a cluster elsewhere."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import platformdirs
 
-from kubelab_helpers.errors import BlockedError
+from kubelab_helpers.errors import BlockedError, KubelabError
+from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.lock import hold_host_lock
+from kubelab_helpers.hosts.ssh import SshRunner
+from kubelab_helpers.lab.context import Lab
 
 
 @contextmanager
@@ -46,6 +50,29 @@ def hold_lock(cluster: str) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def hold_locks(lab: Lab) -> Iterator[None]:
+    """Hold the cluster's lock on this machine, and, over SSH, the one on the first control plane that is reached."""
+    with hold_lock(lab.spec.name), ExitStack() as stack:
+        runner = _first_reached(lab)
+        if runner:
+            stack.enter_context(hold_host_lock(runner))
+        yield
+
+
+def _first_reached(lab: Lab) -> SshRunner | None:
+    """Return the first control plane that answers over SSH; of those that do not, another stage says why."""
+    for host in lab.spec.control_planes:
+        runner = lab.runner(host)
+        if isinstance(runner, SshRunner):
+            try:
+                runner.check(Command(("true",), timeout_seconds=30))
+            except KubelabError:
+                continue
+            return runner
+    return None
 
 
 def _describe(holder: Path) -> str:

@@ -20,13 +20,27 @@ DISK_NEEDED_GIB = 15
 
 
 def ensure_engine(lab: Lab) -> tuple[Outcome, str]:
-    """Install and start Docker where it is not."""
+    """Install and start Docker where it is not; hosts elsewhere need none on this machine."""
+    if not lab.spec.has_containers:
+        return Outcome.UNCHANGED, "no container nodes"
     outcome = engine.ensure_running()
     return outcome, f"Docker {lab.engine.version()['Version']}"
 
 
+def check_registry(lab: Lab) -> tuple[Outcome, str]:
+    """Refuse a hub on hosts that cannot fetch its images; BlockedError before anything is made."""
+    if not lab.spec.has_containers:
+        raise BlockedError(
+            "the hub's images are in a registry on this machine, which only container nodes reach",
+            next_step="`kubelab cluster apply` makes the cluster; install the chart there from a registry of your own",
+        )
+    return Outcome.UNCHANGED, ""
+
+
 def check_preconditions(lab: Lab) -> tuple[Outcome, str]:
     """Check memory, disk and ports before anything is made; BlockedError names everything that is missing."""
+    if not lab.spec.has_containers:
+        return Outcome.UNCHANGED, "no container nodes"
     if list_nodes(lab.engine, lab.spec.name):
         return Outcome.UNCHANGED, "the nodes are there already"
     problems = [*_find_shortages(Path(lab.engine.info()["DockerRootDir"])), *_find_taken_ports(lab)]

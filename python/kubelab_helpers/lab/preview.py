@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kubelab_helpers import resources
-from kubelab_helpers.cluster import engine, kubeadm, nodes
+from kubelab_helpers.cluster import engine, nodes
 from kubelab_helpers.cluster.spec import HostSpec
 from kubelab_helpers.hosts.executor import read_plan
 from kubelab_helpers.hosts.plan import Step
@@ -14,31 +14,47 @@ from kubelab_helpers.images.build import find_stale
 from kubelab_helpers.images.registry import registry_state
 from kubelab_helpers.lab import cluster, images, release
 from kubelab_helpers.lab.context import PARTS, Lab
+from kubelab_helpers.lab.joining import find_founder, plan_step, read_stamped
+from kubelab_helpers.lab.machine import check_registry
+from kubelab_helpers.lab.parallel import for_each
 from kubelab_helpers.release import deploy
 from kubelab_helpers.release.values import CHART
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What one stage would do, a line each; `changes` is None where only earlier stages' end will tell."""
+    """What one stage would do, a line each; `changes` is None where only earlier stages' end will tell.
+
+    `hosts`: of a stage that works on hosts, the same by host.
+    """
 
     stage: str
     changes: tuple[str, ...] | None
+    hosts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def preview_stages(lab: Lab) -> list[Preview]:
-    """Return what each stage would change now. Parts that are not in the cache hide what comes after them."""
-    if not engine.is_running():
+def preview_cluster(lab: Lab) -> list[Preview]:
+    """Return what `kubelab cluster apply` would change now, stage by stage and host by host."""
+    if lab.spec.has_containers and not engine.is_running():
         return [Preview("engine", ("install Docker if it is missing, and start it",)), Preview("everything else", None)]
     missing = lab.store.missing(PARTS)
     found = [Preview("parts", tuple(f"make {name}" for name in missing))]
-    found.append(Preview("node image", _stale(lab, ["node"])))
-    existing = nodes.list_nodes(lab.engine, lab.spec.name)
-    running = {host.name for host in lab.spec.hosts if _is_running(existing, lab.container_name(host.name))}
-    found.append(Preview("nodes", _preview_nodes(lab, existing)))
-    readable = not missing and len(running) == len(lab.spec.hosts)
-    for stage, hosts, step in _node_stages(lab):
-        found.append(Preview(stage, _plan(lab, hosts, step()) if readable else None))
+    if lab.spec.has_containers:
+        found.append(Preview("node image", _stale(lab, ["node"])))
+        found.append(Preview("nodes", _preview_nodes(lab)))
+    readable = not missing and not found[-1].changes
+    if not lab.spec.has_containers:
+        cluster.reach_hosts(lab)
+    return [*found, *(_preview_stage(lab, *stage, readable=readable) for stage in _node_stages(lab, readable))]
+
+
+def preview_stages(lab: Lab) -> list[Preview]:
+    """Return what each stage of `kubelab up` would change now. Missing parts hide what comes after them."""
+    check_registry(lab)
+    found = preview_cluster(lab)
+    if found[-1].stage == "everything else":
+        return found
+    readable = found[-1].changes is not None
     registry = registry_state(lab.engine)
     found.append(Preview("registry", () if registry and registry.is_running else ("start the registry",)))
     found.append(Preview("images", _stale(lab, images.CHART_IMAGES)))
@@ -47,23 +63,36 @@ def preview_stages(lab: Lab) -> list[Preview]:
     return found
 
 
-def _node_stages(lab: Lab) -> list[tuple[str, Sequence[HostSpec], Callable[[], Sequence[Step]]]]:
-    first = (lab.control_plane,)
-    return [
+def _node_stages(lab: Lab, readable: bool) -> list[tuple[str, Sequence[HostSpec], Callable[[], Sequence[Step]]]]:
+    founder = find_founder(lab) if readable else None
+    first = founder or lab.control_plane
+    # A cluster whose first control plane is gone has nothing more to begin.
+    begins = readable and (founder is None or founder.name in read_stamped(lab, "kubeadm-init"))
+    further = [host for host in lab.spec.control_planes if host is not first]
+    stages: list[tuple[str, Sequence[HostSpec], Callable[[], Sequence[Step]]]] = [
         ("prepare", lab.spec.hosts, lambda: cluster.NODE_STEPS),
-        ("control plane", first, lambda: (cluster.init_step(lab),)),
-        ("network", first, lambda: (cluster.network_step(lab),)),
-        ("workers", lab.spec.workers, lambda: (kubeadm.join_step(None),)),
+        ("control plane", [first] if begins or not readable else [], lambda: (cluster.init_step(lab),)),
+        ("network", [first], lambda: (cluster.network_step(lab),)),
     ]
+    if len(lab.spec.control_planes) > 1:
+        stages.append(("control planes", further, lambda: (plan_step(),)))
+    return [*stages, ("workers", lab.spec.workers, lambda: (plan_step(),))]
 
 
-def _plan(lab: Lab, hosts: Sequence[HostSpec], steps: Sequence[Step]) -> tuple[str, ...]:
-    parts = lab.parts()
-    return tuple(
-        f"{host.name}: {each.change.summary}"
-        for host in hosts
-        for each in read_plan(lab.runner(host), steps, lab.node(host, parts))[0].changes
-    )
+def _preview_stage(
+    lab: Lab, stage: str, hosts: Sequence[HostSpec], steps: Callable[[], Sequence[Step]], *, readable: bool
+) -> Preview:
+    if not readable:
+        return Preview(stage, None)
+    parts, wanted = lab.parts(), steps()
+
+    def read(host: HostSpec) -> tuple[str, ...]:
+        plan, _ = read_plan(lab.runner(host), wanted, lab.node(host, parts))
+        return tuple(each.change.summary for each in plan.changes)
+
+    by_host = dict(zip([host.name for host in hosts], for_each(hosts, read), strict=True))
+    lines = tuple(f"{name}: {change}" for name, changes in by_host.items() for change in changes)
+    return Preview(stage, lines, by_host)
 
 
 def _stale(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
@@ -75,7 +104,8 @@ def _is_running(existing: dict[str, nodes.NodeState], name: str) -> bool:
     return name in existing and existing[name].status == "running"
 
 
-def _preview_nodes(lab: Lab, existing: dict[str, nodes.NodeState]) -> tuple[str, ...]:
+def _preview_nodes(lab: Lab) -> tuple[str, ...]:
+    existing = nodes.list_nodes(lab.engine, lab.spec.name)
     names = [lab.container_name(host.name) for host in lab.spec.hosts]
     made = [f"make container node {name}" for name in names if name not in existing]
     started = [f"start container node {name}" for name in names if name in existing and not _is_running(existing, name)]

@@ -1,4 +1,4 @@
-"""The table of contents of an installation: every stage of `kubelab up`, in order.
+"""The table of contents of an installation: every stage of `kubelab cluster apply` and of `kubelab up`, in order.
 
 Each stage can be run again at any time: it looks first, and does only what is missing.
 """
@@ -26,17 +26,24 @@ class Stage:
     run: Callable[[Lab], tuple[Outcome, str]]
 
 
-STAGES: tuple[Stage, ...] = (
+CLUSTER_STAGES: tuple[Stage, ...] = (
     Stage("engine", "Docker is installed and runs", machine.ensure_engine),
     Stage("preflight", "memory, disk and ports are free", machine.check_preconditions),
+    Stage("hosts", "every host is reached", cluster.reach_hosts),
     Stage("parts", "every third-party part is fetched or built, and verified", machine.fetch_parts),
     Stage("node image", "the container node's image is built", images.build_node_image),
     Stage("nodes", "the nodes run systemd", cluster.ensure_nodes),
     Stage("prepare", "the nodes have containerd, kubelet and their settings", cluster.prepare_nodes),
     Stage("control plane", "kubeadm init", cluster.make_control_plane),
     Stage("network", "Flannel and the policy engine", cluster.install_network),
+    Stage("control planes", "kubeadm join of the further control planes", cluster.join_control_planes),
     Stage("workers", "kubeadm join", cluster.join_workers),
     Stage("ready", "every node is Ready and names resolve", cluster.wait_until_ready),
+)
+"""What `kubelab cluster apply` does, before its last stage."""
+
+OPENING_STAGES = (Stage("reach", "the hosts reach the lab's registry", machine.check_registry),)
+HUB_STAGES: tuple[Stage, ...] = (
     Stage("registry", "the lab's registry runs", images.start_registry),
     Stage("images", "hub, proxy and notebook images are built", images.build_images),
     Stage("push", "the images are in the registry", images.push_images),
@@ -44,14 +51,21 @@ STAGES: tuple[Stage, ...] = (
     Stage("prepull", "the notebook images are on the nodes", images.prepull_images),
     Stage("healthy", "the hub answers", release.wait_until_healthy),
 )
+CLOSING_STAGES = (Stage("record", "each host's journal says that the run has ended", cluster.end_runs),)
+
+APPLY_STAGES: tuple[Stage, ...] = (*CLUSTER_STAGES, *CLOSING_STAGES)
+_OF_ONE_HOST = ("hosts", "parts", "prepare", "control plane", "network", "ready", "record")
+INIT_STAGES: tuple[Stage, ...] = tuple(stage for stage in APPLY_STAGES if stage.name in _OF_ONE_HOST)
+"""What `kubelab-host init` does: those of them that concern a single host that is there already."""
+STAGES: tuple[Stage, ...] = (*OPENING_STAGES, *CLUSTER_STAGES, *HUB_STAGES, *CLOSING_STAGES)
 
 
-def run_stages(lab: Lab, stages: Sequence[Stage] = STAGES) -> list[StageResult]:
+def run_stages(lab: Lab, stages: Sequence[Stage] = STAGES, overall: str = OVERALL) -> list[StageResult]:
     """Run the stages in order and return how each ended; the first error ends it and says where it was."""
     results = []
-    lab.reporter.start(OVERALL, total=len(stages))
+    lab.reporter.start(overall, total=len(stages))
     for count, stage in enumerate(stages):
-        lab.reporter.advance(OVERALL, count, stage.title)
+        lab.reporter.advance(overall, count, stage.title)
         began = time.monotonic()
         try:
             outcome, detail = stage.run(lab)

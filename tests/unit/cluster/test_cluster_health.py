@@ -72,10 +72,10 @@ def test_past_the_deadline_the_last_words_are_told(monkeypatch: pytest.MonkeyPat
         health.wait_until_none(lambda: "pod hub: ImagePullBackOff", 0.05, "the hub")
 
 
-def test_the_operators_kubeconfig_leads_to_loopback(tmp_path: Path) -> None:
+def test_the_operators_kubeconfig_leads_where_this_machine_finds_the_api(tmp_path: Path) -> None:
     inner = kubeconfig_text("https://kubelab.kubelab.internal:6443")
     target = tmp_path / "folder" / "kubeconfig"
-    health.write_kubeconfig(Answering(lambda _: inner.encode()), target, "kubelab", 7443)
+    health.write_kubeconfig(Answering(lambda _: inner.encode()), target, "https://127.0.0.1:7443")
     written = yaml.safe_load(target.read_text())
     assert written["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:7443"
     assert target.stat().st_mode & 0o777 == 0o600

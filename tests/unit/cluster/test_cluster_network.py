@@ -82,14 +82,16 @@ def test_flannel_has_the_clusters_pod_network(manifest: dict[tuple[str, str], An
     assert settings["Backend"] == {"Type": "vxlan", "Port": 8472}
 
 
-def test_the_agents_run_everywhere_and_reach_the_api_by_address(manifest: dict[tuple[str, str], Any]) -> None:
+def test_the_agents_run_everywhere_and_reach_the_api_by_name(
+    manifest: dict[tuple[str, str], Any],
+) -> None:
     """They run before any Service works, on nodes that are not Ready yet."""
     pod = manifest["DaemonSet", "network"]["spec"]["template"]["spec"]
     assert pod["hostNetwork"] is True
     assert pod["tolerations"] == [{"operator": "Exists"}]
     for container in [*pod["initContainers"], *pod["containers"]]:
         environment = {each["name"]: each.get("value") for each in container["env"]}
-        assert environment["KUBERNETES_SERVICE_HOST"] == "172.30.250.10"
+        assert environment["KUBERNETES_SERVICE_HOST"] == "kubelab.kubelab.internal"
         assert container["image"] in IMAGES.values()
         assert container["resources"]["limits"]["memory"]
 
@@ -123,3 +125,15 @@ def test_definitions_come_before_what_uses_them() -> None:
 def test_another_image_is_applied_again() -> None:
     assert objects()[-1].stamp == objects()[-1].stamp
     assert objects()[-1].stamp != objects({**IMAGES, "flannel": "localhost:5000/kubelab/flannel:v1"})[-1].stamp
+
+
+def test_a_chosen_mtu_holds_for_pods_and_for_flannel() -> None:
+    """A tunnel between the hosts takes some of what their devices say."""
+    spec = node_spec(mtu=1400)
+    (file,) = network.desire_cni(recorded_facts("new-node"), spec)
+    assert isinstance(file, File)
+    assert json.loads(file.content)["plugins"][0]["mtu"] == 1350
+    _, apply = network.objects_step(IMAGES, b"").desire(recorded_facts("new-node"), spec)
+    documents = yaml.safe_load_all(apply.operations()[0].stdin or b"")
+    settings = next(each["data"]["net-conf.json"] for each in documents if each["kind"] == "ConfigMap")
+    assert json.loads(settings)["Backend"] == {"Type": "vxlan", "Port": 8472, "MTU": 1400}

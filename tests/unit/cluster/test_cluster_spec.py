@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from kubelab_helpers import resources
-from kubelab_helpers.cluster.spec import HostSpec, LabSpec, Ports, find_contradictions, read_spec
+from kubelab_helpers.cluster.contradictions import find_contradictions
+from kubelab_helpers.cluster.spec import HostSpec, LabSpec, Ports, read_spec
 from kubelab_helpers.errors import ExitStatus, InvalidInputError
+from kubelab_helpers.hosts.ssh_access import SshAccess
 
 FULL = """\
 name: physics
@@ -53,7 +55,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     spec = read_spec(write(tmp_path, FULL))
     assert spec == LabSpec(
         name="physics",
-        hosts=(HostSpec("head", "control-plane"), HostSpec("one", "worker"), HostSpec("two", "worker")),
+        hosts=(HostSpec("head", "control-plane"), HostSpec("one", "worker", container=True), HostSpec("two", "worker")),
         pod_cidr="10.10.0.0/16",
         service_cidr="10.20.0.0/16",
         container_subnet="172.31.7.0/24",
@@ -140,8 +142,8 @@ HOSTS = "hosts: [{name: a, role: control-plane}, {name: b, role: %s}]\n"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (HOSTS % "control-plane", "hosts: one control plane is wanted, not 2"),
-        ("hosts: [{name: a, role: worker}]\n", "hosts: one control plane is wanted, not 0"),
+        (HOSTS % "control-plane", "hosts: 2 control planes: etcd needs more than half of them"),
+        ("hosts: [{name: a, role: worker}]\n", "hosts: a control plane is wanted, and none has that role"),
         ((HOSTS % "worker").replace("name: b", "name: a"), "hosts: a stands twice"),
         (
             "network: {podCidr: 10.96.0.0/16}\n",
@@ -176,3 +178,96 @@ def test_a_folder_and_bytes_are_no_file(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\0")
     with pytest.raises(InvalidInputError, match=r"bytes\.yaml"):
         read_spec(tmp_path / "bytes.yaml")
+
+
+REMOTE = """\
+name: physics
+endpoint: k8s.example.org
+hosts:
+  - name: head
+    role: control-plane
+    address: 192.0.2.10
+    publicAddress: 198.51.100.1
+    ssh: {user: anna, identityFile: keys/id, knownHosts: /keys/known, jump: "bob@gate:2200"}
+  - {name: one, role: worker, address: 192.0.2.11, ssh: {host: one.example.org, port: 2222, acceptNewHostKey: true}}
+  - {name: here, role: worker, address: 192.0.2.12, local: true}
+network: {mtu: 1400, certificateSans: [hub.example.org]}
+"""
+
+
+def test_hosts_over_ssh(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, REMOTE))
+    head, one, here = spec.hosts
+    assert head.ssh == SshAccess(
+        "192.0.2.10", "anna", None, tmp_path / "keys/id", "bob@gate:2200", Path("/keys/known"), False
+    )
+    assert one.ssh == SshAccess("one.example.org", port=2222, accept_new_host_key=True)
+    assert (here.ssh, here.local) == (None, True)
+    assert [spec.address_of(host.name) for host in spec.hosts] == ["192.0.2.10", "192.0.2.11", "192.0.2.12"]
+    assert (spec.endpoint, spec.mtu, spec.certificate_sans) == ("k8s.example.org:6443", 1400, ("hub.example.org",))
+    assert not spec.has_containers
+
+
+def test_an_unknown_host_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, REMOTE))
+    with pytest.raises(InvalidInputError, match="has no host haed; did you mean head"):
+        spec.host("haed")
+
+
+def remote(*entries: str) -> str:
+    return "hosts:\n" + "".join(f"  - {{{entry}}}\n" for entry in entries)
+
+
+HEAD = "name: head, role: control-plane, address: 192.0.2.10, ssh: {}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            remote(HEAD, "name: one, role: worker, address: 192.0.2.10, ssh: {}"),
+            "address: 192.0.2.10 stands twice",
+        ),
+        (remote(HEAD, "name: head, role: worker, address: 192.0.2.11, ssh: {}"), "hosts: head stands twice"),
+        (remote("name: head, role: control-plane, ssh: {}"), "hosts: head: address is missing"),
+        (
+            remote("name: head, role: control-plane, address: '2001:db8::1', ssh: {}"),
+            "hosts: head: address 2001:db8::1 is IPv6, and kubelab makes IPv4 clusters",
+        ),
+        (remote("name: head, role: control-plane, address: head.example, ssh: {}"), "head.example is no address"),
+        (remote("name: head, role: control-plane, address: 127.0.0.1, local: true"), "none by which another host"),
+        (remote("name: head, role: control-plane, address: 10.244.3.4, ssh: {}"), "10.244.3.4 lies in network.podCidr"),
+        (remote("name: head, role: control-plane, address: 10.97.0.1, ssh: {}"), "lies in network.serviceCidr"),
+        (remote(f"{HEAD}, local: true"), "hosts: head: ssh and local exclude each other"),
+        (remote(HEAD, "name: one, role: worker"), "hosts: one: a container node is reached from this machine alone"),
+        (remote("name: head, role: control-plane, address: 192.0.2.10"), "a container node gets its address from"),
+        (
+            remote(HEAD, *(f"name: c{n}, role: control-plane, address: 192.0.2.{n}, ssh: {{}}" for n in (1, 2, 3))),
+            "4 control planes: etcd needs more than half of them, so that 4 bear no more failures than 3",
+        ),
+        (remote("name: Head, role: control-plane"), "kubelab.yaml:2: hosts[0].name: Head: has upper case"),
+        (remote(f"name: {'a' * 64}, role: control-plane"), "has 64 characters; Linux and Kubernetes take 63"),
+        (remote("name: my_head, role: control-plane"), "lower-case letters, digits and hyphens"),
+        (
+            remote("name: a, role: worker, ssh: {usr: b}"),
+            "kubelab.yaml:2: hosts[0].ssh.usr: unknown key; did you mean",
+        ),
+        (remote("name: a, role: worker, ssh: {jump: '-oProxyCommand=id'}"), "hosts[0].ssh.jump: does not match"),
+        (remote("name: a, role: worker, ssh: {jump: 'gate,-F/tmp/x'}"), "hosts[0].ssh.jump: does not match"),
+        (remote("name: a, role: worker, ssh: {host: -oProxyCommand}"), "hosts[0].ssh.host: does not match"),
+        (remote("name: a, role: worker, ssh: {user: '-l'}"), "hosts[0].ssh.user: does not match"),
+        ("network: {mtu: 100}\n", "network.mtu: 100 is out of range: the minimum is 1280"),
+    ],
+)
+def test_a_host_that_cannot_be_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    assert said in refusal(tmp_path, text)
+
+
+def test_three_control_planes_are_taken(tmp_path: Path) -> None:
+    text = remote(HEAD, *(f"name: c{n}, role: control-plane, address: 192.0.2.{n}, ssh: {{}}" for n in (1, 2)))
+    assert len(read_spec(write(tmp_path, text)).control_planes) == 3
+
+
+def test_the_networks_of_container_nodes_do_not_concern_other_hosts(tmp_path: Path) -> None:
+    text = remote(HEAD) + "network: {podCidr: 172.30.0.0/16}\n"
+    assert read_spec(write(tmp_path, text)).pod_cidr == "172.30.0.0/16"

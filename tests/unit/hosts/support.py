@@ -48,7 +48,7 @@ def node_spec(**changes: object) -> NodeSpec:
         name="worker-1",
         role="worker",
         address="172.30.250.11",
-        control_plane_address="172.30.250.10",
+        control_plane_addresses=("172.30.250.10",),
         endpoint="kubelab.kubelab.internal:6443",
         kubernetes_version="1.37.2",
         pod_cidr="10.244.0.0/16",

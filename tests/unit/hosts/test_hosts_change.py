@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -137,14 +138,15 @@ def test_operations(change: Change, commands: list[str]) -> None:
 def test_a_file_travels_on_stdin() -> None:
     (command,) = FILE.operations()
     assert command.stdin == b"text"
-    assert command.argv[-3:] == ("/etc/x", "600", "1:2")
+    assert command.argv[-4:] == ("/etc/x", "600", "1:2", "4")
     assert "text" not in str(command)
 
 
-def test_a_program_is_sent_from_the_cache() -> None:
-    (command,) = PROGRAM.operations()
-    assert command.stdin_path == Path("/parts/x")
-    assert command.argv[-3:] == ("/bin/x", "755", "0:0")
+def test_a_program_is_sent_from_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"program")
+    (command,) = dataclasses.replace(PROGRAM, local=tmp_path / "x").operations()
+    assert command.stdin_path == tmp_path / "x"
+    assert command.argv[-4:] == ("/bin/x", "755", "0:0", "7")
 
 
 def test_a_guarded_action_is_refused_over_what_is_not_ours() -> None:
@@ -154,11 +156,19 @@ def test_a_guarded_action_is_refused_over_what_is_not_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    "ours", [{"stamps": {"kubeadm-init": "older"}}, {"unfinished": frozenset({"action:kubeadm-init"})}]
+    "ours", [{"stamps": {"kubeadm-init": "kubelab"}}, {"unfinished": frozenset({"action:kubeadm-init"})}]
 )
 def test_a_guarded_action_may_go_on_with_its_own(ours: dict[str, object]) -> None:
     state = HostState(files={"/etc/kubernetes/admin.conf": FileState(SHA, "600", "0:0")}, **ours)  # type: ignore[arg-type]
     assert ACTION.refused_by(state) is None
+
+
+def test_a_node_of_one_cluster_is_not_made_one_of_another() -> None:
+    """Else the attempt would fail, and what clears a failed one would take the living cluster down."""
+    state = HostState(
+        files={"/etc/kubernetes/admin.conf": FileState(SHA, "600", "0:0")}, stamps={"kubeadm-init": "older"}
+    )
+    assert ACTION.refused_by(state) == "this host belongs to older, not to kubelab"
 
 
 @pytest.mark.parametrize("change", [FILE, PROGRAM])

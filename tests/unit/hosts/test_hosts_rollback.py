@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.file import Directory, File, Line, Program
 from kubelab_helpers.hosts.ledger import Entry, Ledger
 from kubelab_helpers.hosts.plan import Step
-from kubelab_helpers.hosts.rollback import apply_rollback, owned, plan_rollback, read_rollback, select_entries
+from kubelab_helpers.hosts.rollback import apply_rollback, entry_data, plan_rollback, read_rollback, select_entries
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.state import FileState, probe_state
 from kubelab_helpers.result import SilentReporter
@@ -77,6 +78,10 @@ def converge(runner: Runner, steps: tuple[Step, ...]) -> int:
     return executor.converge(runner, steps, node_spec(), SilentReporter(), "init")
 
 
+def owned(runner: Runner) -> list[dict[str, Any]]:
+    return [entry_data(each) for each in probe_state(runner, ()).ledger.entries]
+
+
 def end(runner: Runner) -> None:
     executor.end_run(runner, probe_state(runner, ()))
 
@@ -90,10 +95,10 @@ def test_everything_is_as_it_was(state_folder: Path, host: Path) -> None:
     runner, before = FolderRunner(state_folder), snapshot(host)
     made = converge(runner, steps_of(host))
     assert snapshot(host) != before
-    assert len(owned(probe_state(runner, ()))) == made
+    assert len(owned(runner)) == made
     assert roll_back(runner) == made
     assert snapshot(host) == before
-    assert owned(probe_state(runner, ())) == []
+    assert owned(runner) == []
     assert not (state_folder / "stamps/made").exists()
 
 
@@ -161,7 +166,7 @@ def test_a_file_that_someone_else_changed_is_named_and_left(state_folder: Path, 
     roll_back(runner, keep_changed=True)
     assert (host / "etc/theirs").read_text() == "mine now\n"
     assert not (host / "new").exists()
-    assert [each["path"] for each in owned(probe_state(runner, ()))] == [f"{host}/etc/theirs"]
+    assert [each["path"] for each in owned(runner)] == [f"{host}/etc/theirs"]
 
 
 def test_a_plan_does_not_overwrite_it_either(state_folder: Path, host: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 from pathlib import Path
@@ -70,6 +71,17 @@ def test_files_are_written_whole_with_mode_and_owner(tmp_path: Path) -> None:
     assert target.read_bytes() == b"\0binary\n"
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
     assert [each.name for each in target.parent.iterdir()] == ["it's"]
+
+
+def test_half_a_file_takes_no_place(tmp_path: Path) -> None:
+    """Over a connection that breaks the input ends early, as if it were whole."""
+    target = tmp_path / "file"
+    target.write_text("as it was")
+    whole = write_file(str(target), b"0123456789", 0o640, f"{os.geteuid()}:{os.getegid()}")
+    with pytest.raises(CommandError, match="the input ended early"):
+        LocalRunner().check(dataclasses.replace(whole, stdin=b"01234"))
+    assert target.read_text() == "as it was"
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="what is uploaded belongs to root")

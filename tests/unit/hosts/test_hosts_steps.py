@@ -23,6 +23,7 @@ DIRECTORIES = [
     "directory:/var/lib/kubelab",
     "directory:/var/lib/kubelab/stamps",
     "directory:/var/lib/kubelab/volumes",
+    "directory:/lib/modules",
 ]
 SYSCTLS = [
     "file:/etc/sysctl.d/90-kubelab.conf",

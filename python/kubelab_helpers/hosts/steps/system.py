@@ -7,7 +7,7 @@ from kubelab_helpers.hosts.change import Change, Correction
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.distribution import distribution_of
 from kubelab_helpers.hosts.facts import HostFacts
-from kubelab_helpers.hosts.file import Directory, File, Line
+from kubelab_helpers.hosts.file import Directory, File, Line, NoLine
 from kubelab_helpers.hosts.kernel import Module, NoSwap, Sysctl
 from kubelab_helpers.hosts.spec import NodeSpec
 
@@ -22,6 +22,7 @@ SYSCTLS = {
     "fs.inotify.max_user_watches": "524288",
 }
 MODULES = {"overlay": "filesystems", "br_netfilter": "effects"}
+HOSTS_FILE = "/etc/hosts"
 VOLUMES = "/var/lib/kubelab/volumes"
 VOLUMES_OWNER = "1000:1000"
 """The chart's volume provisioner runs as this user, so that it needs no root (values: storage.provisioner)."""
@@ -62,11 +63,25 @@ def desire_kernel(facts: HostFacts, spec: NodeSpec) -> list[Change]:
 
 
 def desire_names(facts: HostFacts, spec: NodeSpec) -> list[Change]:
-    """The control plane's name leads to its address, without needing a name server."""
-    entry = f"{spec.control_plane_address} {spec.endpoint_name}"
-    if entry in facts.hosts_entries:
-        return []
-    return [Line("/etc/hosts", f"{entry}  # kubelab: the control plane's endpoint")]
+    """The endpoint's name leads to every control plane, without needing a name server or a load balancer.
+
+    Go programs, which all callers of the API are, try the addresses in the file's order until one answers.
+    """
+    found = (entry.split(" ") for entry in facts.hosts_entries if entry.endswith(f" {spec.endpoint_name}"))
+    stale = sorted(address for address, _ in found if address not in spec.control_plane_addresses)
+    missing = [
+        address
+        for address in spec.control_plane_addresses
+        if f"{address} {spec.endpoint_name}" not in facts.hosts_entries
+    ]
+    return [
+        *(NoLine(HOSTS_FILE, _endpoint_line(address, spec)) for address in stale),
+        *(Line(HOSTS_FILE, _endpoint_line(address, spec)) for address in missing),
+    ]
+
+
+def _endpoint_line(address: str, spec: NodeSpec) -> str:
+    return f"{address} {spec.endpoint_name}  # kubelab: the control plane's endpoint"
 
 
 def desire_resolver(facts: HostFacts, spec: NodeSpec) -> list[Change]:
@@ -88,4 +103,6 @@ def desire_directories(facts: HostFacts, spec: NodeSpec) -> list[Change]:
         Directory("/var/lib/kubelab"),
         Directory("/var/lib/kubelab/stamps"),
         Directory(VOLUMES, mode=0o755, owner=VOLUMES_OWNER),
+        # kube-proxy mounts it, and containerd would make it: a host without modules has none.
+        Directory("/lib/modules"),
     ]

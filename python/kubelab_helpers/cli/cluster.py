@@ -1,0 +1,175 @@
+"""The commands `kubelab cluster`: the hosts of kubelab.yaml, and the cluster that they are."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption, YesOption
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kubelab_helpers.lab.context import Lab
+    from kubelab_helpers.result import Reporter
+
+cluster_app = typer.Typer(help="The cluster: many hosts, from kubelab.yaml, over OpenSSH.", no_args_is_help=True)
+HostArgument = Annotated[str, typer.Argument(help="A host of kubelab.yaml.", show_default=False)]
+
+
+@cluster_app.command()
+def plan(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
+    """Say what apply would change, host by host; nothing is written.
+
+    Example: kubelab cluster plan
+    Example: kubelab cluster plan --file lab.yaml -o json
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.lab.preview import preview_cluster
+    from kubelab_helpers.result import SilentReporter
+
+    lab = _lab(file, SilentReporter())
+    found = preview_cluster(lab)
+    if output is Output.JSON:
+        render.print_json({"cluster": lab.spec.name, "stages": [vars(each) for each in found]})
+        return
+    rows = []
+    for each in found:
+        if each.hosts:
+            rows += [[each.stage, host, "\n".join(changes) or "nothing"] for host, changes in each.hosts.items()]
+        else:
+            rows.append([each.stage, "", "known after apply" if each.changes is None else "\n".join(each.changes)])
+    render.print_table(("stage", "host", "would do"), [[*row[:2], row[2] or "nothing"] for row in rows])
+
+
+@cluster_app.command()
+def apply(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
+    """Make the cluster that kubelab.yaml describes, or what is missing of it. Run it again at any time.
+
+    Example: kubelab cluster apply
+    """
+    _apply(file, output, "apply")
+
+
+@cluster_app.command()
+def add(name: HostArgument, file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
+    """Take a host into the cluster that you have added to kubelab.yaml; the others get what they must know of it.
+
+    Example: kubelab cluster add worker-3
+    """
+    _apply(file, output, "add", name)
+
+
+@cluster_app.command()
+def remove(
+    name: HostArgument,
+    file: FileOption = None,
+    output: OutputOption = Output.TEXT,
+    yes: YesOption = False,
+    drain_seconds: Annotated[float, typer.Option(min=1, help="How long its pods have to move away.")] = 300,
+    lost: Annotated[bool, typer.Option("--lost", help="The host is gone for good: do not reach it.")] = False,
+) -> None:
+    """Drain a host, take it out of the cluster, and put it back as it was before kubelab; users' homes stay on it.
+
+    Take it out of kubelab.yaml afterwards: what stands there, apply brings back.
+
+    Example: kubelab cluster remove worker-3 --yes
+    Example: kubelab cluster remove control-2 --lost --yes
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.errors import InvalidInputError
+    from kubelab_helpers.lab.lock import hold_locks
+    from kubelab_helpers.lab.membership import remove_host
+
+    if not yes:
+        raise InvalidInputError(
+            f"remove takes {name} out of the cluster", next_step=f"kubelab cluster remove {name} --yes"
+        )
+    with render.ProgressReporter() as reporter:
+        lab = _lab(file, reporter)
+        lab.spec.host(name)
+        with hold_locks(lab):
+            done = remove_host(lab, name, drain_seconds=drain_seconds, lost=lost)
+    if output is Output.JSON:
+        render.print_json({"removed": name, "done": done})
+        return
+    render.print_text("\n".join(done))
+
+
+@cluster_app.command()
+def status(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
+    """Show nodes, etcd's members and the days until certificates end. Exit status 1 when something is not well.
+
+    Example: kubelab cluster status -o json
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.lab.membership import is_healthy, read_status
+    from kubelab_helpers.result import SilentReporter
+
+    found = read_status(_lab(file, SilentReporter()))
+    healthy = is_healthy(found)
+    if output is Output.JSON:
+        render.print_json({**found, "healthy": healthy})
+    else:
+        _print_status(found)
+    if not healthy:
+        sys.exit(1)
+
+
+def _apply(file: Path | None, output: Output, command: str, name: str | None = None) -> None:
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.lab.lock import hold_locks
+    from kubelab_helpers.lab.stages import APPLY_STAGES, run_stages
+    from kubelab_helpers.result import Outcome
+
+    with render.ProgressReporter() as reporter:
+        lab = _lab(file, reporter)
+        if name:
+            lab.spec.host(name)
+        with hold_locks(lab):
+            results = run_stages(lab, APPLY_STAGES, f"cluster {command}")
+    if output is Output.JSON:
+        stages = [{**vars(each), "seconds": round(each.seconds, 2)} for each in results]
+        render.print_json({"cluster": lab.spec.name, "kubeconfig": str(lab.kubeconfig), "stages": stages})
+        return
+    render.print_table(("stage", "outcome", "seconds", "detail"), render.stage_rows(results))
+    changed = any(each.outcome is Outcome.CHANGED for each in results)
+    render.print_text(f"{sum(each.seconds for each in results):.1f} s. " + ("" if changed else "Nothing changed."))
+
+
+def _lab(file: Path | None, reporter: Reporter) -> Lab:
+    from kubelab_helpers.lab.context import Lab
+    from kubelab_helpers.lab.description import describe_lab
+
+    return Lab(describe_lab(file), FOLDER, reporter)
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    from kubelab_helpers.cli import render
+
+    rows = [
+        [node["name"], node["role"], _state_of(node), node.get("version", ""), node["address"]]
+        for node in found["nodes"]
+    ]
+    render.print_table(("node", "role", "state", "version", "address"), rows, title=f"cluster {found['cluster']}")
+    members = [[each["name"], each["address"], _vote_of(each)] for each in found["etcd"]]
+    render.print_table(("etcd member", "address", "state"), members)
+    for each in found["certificates"]:
+        days = f"{each['name']} ends first, in {each['days']} days" if each["days"] is not None else each["problem"]
+        render.print_text(f"Certificates on {each['host']}: {days}")
+
+
+def _state_of(node: dict[str, Any]) -> str:
+    if not node["joined"]:
+        return "NOT in the cluster"
+    ready = "Ready" if node["ready"] else "NOT ready"
+    taken = "" if node["schedulable"] else ", takes no pods"
+    return f"{ready}{taken}" if node["described"] else f"{ready}{taken}, not in kubelab.yaml"
+
+
+def _vote_of(member: dict[str, Any]) -> str:
+    if not member["healthy"]:
+        return "does NOT answer"
+    return "answers, and does not vote yet" if member["learner"] else "answers"

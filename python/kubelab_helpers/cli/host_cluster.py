@@ -1,0 +1,221 @@
+"""`kubelab-host plan`, `init`, `ticket` and `join`: this host made a cluster, or one more node of one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kubelab_helpers.cli.options import NodeRole, Output, OutputOption
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kubelab_helpers.cluster.spec import LabSpec
+    from kubelab_helpers.lab.context import Lab
+    from kubelab_helpers.lab.standing import HostOptions
+    from kubelab_helpers.result import StageResult
+
+NameOption = Annotated[str | None, typer.Option("--name", help="The node's name; by default the host's.")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option("--address", help="The node's IPv4 address; else that of the default route's device."),
+]
+PublicOption = Annotated[str, typer.Option("--public-address", help="Another address, for the API's certificate.")]
+NameserverOption = Annotated[
+    list[str] | None, typer.Option("--nameserver", help="A name server that pods may ask; by default the host's own.")
+]
+MtuOption = Annotated[int | None, typer.Option("--mtu", min=1280, max=9216, help="MTU between the hosts, in bytes.")]
+SourceOption = Annotated[str, typer.Option("--source", help="Where third-party parts come from.")]
+BundleOption = Annotated[Path | None, typer.Option("--bundle", help="A bundle with the parts: a folder or a tar.")]
+IgnoreOption = Annotated[
+    list[str] | None, typer.Option("--ignore", help="A finding of `check`, by its id, to be passed over.")
+]
+ClusterOption = Annotated[str, typer.Option("--cluster", help="The cluster's name.")]
+EndpointOption = Annotated[
+    str | None, typer.Option("--endpoint", help="The control plane's DNS name; by default one in /etc/hosts.")
+]
+PodCidrOption = Annotated[str, typer.Option("--pod-cidr", help="Addresses of pods.")]
+ServiceCidrOption = Annotated[str, typer.Option("--service-cidr", help="Addresses of Services.")]
+SanOption = Annotated[list[str] | None, typer.Option("--san", help="One more name or address of the API.")]
+POD_CIDR, SERVICE_CIDR, CLUSTER = "10.244.0.0/16", "10.96.0.0/12", "kubelab"
+
+
+def plan(
+    name: NameOption = None,
+    address: AddressOption = None,
+    public_address: PublicOption = "",
+    cluster: ClusterOption = CLUSTER,
+    endpoint: EndpointOption = None,
+    pod_cidr: PodCidrOption = POD_CIDR,
+    service_cidr: ServiceCidrOption = SERVICE_CIDR,
+    san: SanOption = None,
+    nameserver: NameserverOption = None,
+    mtu: MtuOption = None,
+    source: SourceOption = "auto",
+    bundle: BundleOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Say what init would change on this host; nothing is written.
+
+    Example: kubelab-host plan -o json
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.lab.preview import preview_cluster
+    from kubelab_helpers.lab.standing import open_lab
+    from kubelab_helpers.result import SilentReporter
+
+    options = _options(name, address, public_address, nameserver, mtu, source, bundle)
+    spec = _describe(options, cluster, endpoint, pod_cidr, service_cidr, san)
+    found = preview_cluster(open_lab(spec, SilentReporter()))
+    if output is Output.JSON:
+        render.print_json({"host": spec.hosts[-1].name, "stages": [vars(each) for each in found]})
+        return
+    rows = [
+        [each.stage, "known after apply" if each.changes is None else "\n".join(_short(each.changes)) or "nothing"]
+        for each in found
+    ]
+    render.print_table(("stage", "would do"), rows)
+
+
+def init(
+    name: NameOption = None,
+    address: AddressOption = None,
+    public_address: PublicOption = "",
+    cluster: ClusterOption = CLUSTER,
+    endpoint: EndpointOption = None,
+    pod_cidr: PodCidrOption = POD_CIDR,
+    service_cidr: ServiceCidrOption = SERVICE_CIDR,
+    san: SanOption = None,
+    nameserver: NameserverOption = None,
+    mtu: MtuOption = None,
+    source: SourceOption = "auto",
+    bundle: BundleOption = None,
+    ignore: IgnoreOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Make this host a cluster of its own, which others may join. Run it again at any time: it does what is missing.
+
+    Example: kubelab-host init --nameserver 192.0.2.53
+    Example: kubelab-host init --address 192.0.2.10 --bundle /media/usb/kubelab.tar
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.lab.lock import hold_locks
+    from kubelab_helpers.lab.stages import INIT_STAGES, run_stages
+    from kubelab_helpers.lab.standing import open_lab
+
+    options = _options(name, address, public_address, nameserver, mtu, source, bundle)
+    spec = _describe(options, cluster, endpoint, pod_cidr, service_cidr, san, ignore)
+    with render.ProgressReporter() as reporter:
+        lab = open_lab(spec, reporter)
+        with hold_locks(lab):
+            results = run_stages(lab, INIT_STAGES, "init")
+    _print(lab, results, output)
+    if output is Output.TEXT:
+        render.print_text("export KUBECONFIG=/etc/kubernetes/admin.conf")
+        render.print_text("To join another host: kubelab-host ticket | ssh HOST kubelab-host join")
+
+
+def ticket(
+    role: Annotated[NodeRole, typer.Option("--role", help="What the other host is to become.")] = NodeRole.WORKER,
+) -> None:
+    """Print a ticket, with which another host may join for 30 minutes. It is a secret: hand it on by stdin.
+
+    Example: kubelab-host ticket | ssh worker-1 kubelab-host join
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.cluster.ticket import encode_ticket, issue_ticket
+    from kubelab_helpers.hosts.runner import LocalRunner
+
+    render.print_text(encode_ticket(issue_ticket(LocalRunner(), role.value)))
+
+
+def join(
+    name: NameOption = None,
+    address: AddressOption = None,
+    nameserver: NameserverOption = None,
+    mtu: MtuOption = None,
+    source: SourceOption = "auto",
+    bundle: BundleOption = None,
+    ignore: IgnoreOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Join this host to a cluster. The ticket is read from stdin.
+
+    Example: kubelab-host join --bundle /media/usb/kubelab.tar < ticket
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.cluster.ticket import decode_ticket
+    from kubelab_helpers.hosts.runner import LocalRunner
+    from kubelab_helpers.lab.lock import hold_locks
+    from kubelab_helpers.lab.standing import describe_member, join_cluster, open_lab, probe_standing, require_fit
+
+    if sys.stdin.isatty():
+        sys.stderr.write("The ticket of `kubelab-host ticket`: ")
+    found = decode_ticket(sys.stdin.readline())
+    facts = probe_standing(LocalRunner())
+    spec = describe_member(facts, _options(name, address, "", nameserver, mtu, source, bundle), found)
+    require_fit(facts, spec, found.role, ignore or ())
+    with render.ProgressReporter() as reporter:
+        lab = open_lab(spec, reporter)
+        with hold_locks(lab):
+            results = join_cluster(lab, found)
+    _print(lab, results, output)
+
+
+def _options(
+    name: str | None,
+    address: str | None,
+    public_address: str,
+    nameservers: list[str] | None,
+    mtu: int | None,
+    source: str,
+    bundle: Path | None,
+) -> HostOptions:
+    from kubelab_helpers.lab.standing import HostOptions
+
+    return HostOptions(name, address, public_address, tuple(nameservers or ()), mtu, source, bundle)
+
+
+def _describe(
+    options: HostOptions,
+    cluster: str,
+    endpoint: str | None,
+    pod_cidr: str,
+    service_cidr: str,
+    sans: list[str] | None,
+    ignored: list[str] | None = None,
+) -> LabSpec:
+    """Read this host and return the cluster that is to begin on it; with `ignored` it must be fit for that."""
+    from kubelab_helpers.hosts.runner import LocalRunner
+    from kubelab_helpers.lab.standing import describe_cluster, probe_standing, require_fit
+
+    facts = probe_standing(LocalRunner())
+    spec = describe_cluster(
+        facts,
+        options,
+        cluster=cluster,
+        endpoint=endpoint,
+        pod_cidr=pod_cidr,
+        service_cidr=service_cidr,
+        certificate_sans=tuple(sans or ()),
+    )
+    require_fit(facts, spec, "control-plane", ignored or ())
+    return spec
+
+
+def _short(changes: Sequence[str]) -> list[str]:
+    """Return changes without the host's name before each: there is only one."""
+    return [each.partition(": ")[2] or each for each in changes]
+
+
+def _print(lab: Lab, results: Sequence[StageResult], output: Output) -> None:
+    from kubelab_helpers.cli import render
+
+    if output is Output.JSON:
+        stages = [{**vars(each), "seconds": round(each.seconds, 2)} for each in results]
+        render.print_json({"cluster": lab.spec.name, "host": lab.spec.hosts[-1].name, "stages": stages})
+        return
+    render.print_table(("stage", "outcome", "seconds", "detail"), render.stage_rows(results))

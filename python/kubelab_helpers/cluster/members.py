@@ -1,0 +1,145 @@
+"""The cluster's nodes as a control plane has them: listed, waited for, drained, removed.
+
+Everything is asked with the control plane's own kubectl, so that an operator needs no way to the API but SSH.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kubelab_helpers.cluster.health import ApiError, wait_until_none
+from kubelab_helpers.cluster.kubeadm import ADMIN_KUBECONFIG
+from kubelab_helpers.cluster.network import KUBECTL
+from kubelab_helpers.errors import BlockedError, KubelabError
+from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.runner import Runner
+from kubelab_helpers.hosts.spec import Role
+
+READY_TIMEOUT_SECONDS = 180.0
+CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+OWN_API = "https://127.0.0.1:6443"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One node as the API server has it."""
+
+    name: str
+    role: Role
+    ready: bool
+    schedulable: bool
+    version: str
+    address: str
+
+
+def find_acting(control_planes: Sequence[Runner]) -> Runner:
+    """Return the first control plane whose own API server answers; BlockedError says why none does."""
+    reasons = []
+    for runner in control_planes:
+        try:
+            asked = runner.run(_kubectl("get", "--raw=/readyz", f"--server={OWN_API}", timeout_seconds=30))
+        except KubelabError as error:
+            reasons.append(error.what)
+            continue
+        if asked.status == 0:
+            return runner
+        reasons.append(f"{runner.name}: {asked.error_text.strip() or 'its API server is not ready'}")
+    raise BlockedError(
+        "no control plane answers\n" + "\n".join(reasons),
+        next_step="`kubelab cluster apply` makes the cluster, or goes on with it",
+    )
+
+
+def read_members(acting: Runner) -> list[Member]:
+    """Return the cluster's nodes; ApiError when the API server does not answer."""
+    return [_member(item) for item in _read_items(acting, "nodes")]
+
+
+def wait_until_ready(find: Callable[[], Runner], names: Sequence[str]) -> None:
+    """Wait until every named node is Ready, and DNS and the network's pods are; `find` returns a control plane."""
+
+    def missing() -> str:
+        acting = find()
+        ready = {member.name for member in read_members(acting) if member.ready}
+        absent = [f"node {name} is not Ready" for name in names if name not in ready]
+        absent += _find_unready(acting, "kube-system", "k8s-app=kube-dns", at_least=1)
+        absent += _find_unready(acting, "kubelab-network", "app.kubernetes.io/name=network", at_least=len(names))
+        return "; ".join(absent)
+
+    wait_until_none(missing, READY_TIMEOUT_SECONDS, "the cluster")
+
+
+def spread_dns(acting: Runner) -> bool:
+    """Start DNS's pods anew if all are on one node, as they are when they began before there was another.
+
+    Their anti-affinity counts only when they are placed. Returns whether they were started anew.
+    """
+    pods = _read_items(acting, "pods", "--namespace=kube-system", "--selector=k8s-app=kube-dns")
+    if len(pods) < 2 or len({pod["spec"].get("nodeName") for pod in pods}) > 1:
+        return False
+    deployment = ("deployment/coredns", "--namespace=kube-system")
+    acting.check(_kubectl("rollout", "restart", *deployment, timeout_seconds=30))
+    status = ("rollout", "status", *deployment, f"--timeout={READY_TIMEOUT_SECONDS:.0f}s")
+    acting.check(_kubectl(*status, timeout_seconds=READY_TIMEOUT_SECONDS + 30, request=None))
+    return True
+
+
+def drain(acting: Runner, name: str, timeout_seconds: float) -> None:
+    """Move every pod off a node, as disruption budgets allow; BlockedError past the deadline. It stays cordoned.
+
+    Data in emptyDir volumes goes with the pods; pods without a controller are not removed.
+    """
+    arguments = (name, "--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={timeout_seconds:.0f}s")
+    done = acting.run(_kubectl("drain", *arguments, timeout_seconds=timeout_seconds + 60, request=None))
+    if done.status != 0:
+        tail = "\n".join(done.error_text.strip().splitlines()[-8:])
+        raise BlockedError(
+            f"{name} was not drained within {timeout_seconds:.0f} s; it takes no new pods, nothing is removed\n{tail}",
+            next_step="free what is named and run the same command again, "
+            f"or take it back into service: kubectl uncordon {name}",
+        )
+
+
+def delete_node(acting: Runner, name: str) -> None:
+    """Remove a node from the API, if it is there; its pods go with it."""
+    acting.check(_kubectl("delete", "node", name, "--ignore-not-found", timeout_seconds=90, request="60s"))
+
+
+def _member(item: dict[str, Any]) -> Member:
+    status = item["status"]
+    labels = item["metadata"].get("labels", {})
+    return Member(
+        name=item["metadata"]["name"],
+        role="control-plane" if CONTROL_PLANE_LABEL in labels else "worker",
+        ready=_is_ready(item),
+        schedulable=not item["spec"].get("unschedulable", False),
+        version=status["nodeInfo"]["kubeletVersion"],
+        address=next((each["address"] for each in status["addresses"] if each["type"] == "InternalIP"), ""),
+    )
+
+
+def _find_unready(acting: Runner, namespace: str, selector: str, at_least: int) -> list[str]:
+    pods = _read_items(acting, "pods", f"--namespace={namespace}", f"--selector={selector}")
+    ready = sum(_is_ready(pod) for pod in pods)
+    return [] if ready >= at_least else [f"{ready} of {at_least} pods {selector} are ready"]
+
+
+def _is_ready(item: dict[str, Any]) -> bool:
+    conditions = item["status"].get("conditions", ())
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def _read_items(acting: Runner, *what: str) -> list[dict[str, Any]]:
+    answer = acting.run(_kubectl("get", *what, "--output=json", timeout_seconds=30))
+    if answer.status != 0:
+        raise ApiError(f"{acting.name}: the API server does not answer: {answer.error_text.strip()}")
+    items: list[dict[str, Any]] = json.loads(answer.text)["items"]
+    return items
+
+
+def _kubectl(*arguments: str, timeout_seconds: float, request: str | None = "10s") -> Command:
+    limit = (f"--request-timeout={request}",) if request else ()
+    return Command((KUBECTL, f"--kubeconfig={ADMIN_KUBECONFIG}", *limit, *arguments), timeout_seconds=timeout_seconds)

@@ -1,0 +1,105 @@
+"""A ticket: all that a host needs to join, in one line of text. It is a secret, and good for 30 minutes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from kubelab_helpers.cluster.credentials import issue_control_plane_credentials, issue_credentials
+from kubelab_helpers.cluster.kubeadm import ADMIN_KUBECONFIG, JoinCredentials
+from kubelab_helpers.cluster.network import KUBECTL
+from kubelab_helpers.errors import BlockedError, InvalidInputError
+from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.runner import Runner
+from kubelab_helpers.hosts.spec import Role
+
+SCHEMA = 1
+_CONTROL_PLANES = (
+    "-o=jsonpath={range .items[*]}{.status.addresses[?(@.type=='InternalIP')].address}{' '}{end}",
+    "-l=node-role.kubernetes.io/control-plane",
+)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The cluster, where it is, and what lets one more node in."""
+
+    cluster: str
+    endpoint: str
+    kubernetes_version: str
+    pod_cidr: str
+    service_cidr: str
+    control_planes: tuple[str, ...]
+    token: str = field(repr=False)
+    ca_hash: str
+    role: Role = "worker"
+    certificate_key: str = field(default="", repr=False)
+    encryption: str = field(default="", repr=False)
+
+    @property
+    def credentials(self) -> JoinCredentials:
+        """What kubeadm is given."""
+        return JoinCredentials(self.token, self.ca_hash, self.certificate_key, self.encryption.encode())
+
+
+def issue_ticket(control_plane: Runner, role: Role) -> Ticket:
+    """Make a ticket on a control plane; BlockedError where there is none."""
+    if control_plane.run(Command(("test", "-r", ADMIN_KUBECONFIG))).status != 0:
+        raise BlockedError(
+            f"{control_plane.name} is no control plane: it has no {ADMIN_KUBECONFIG}",
+            next_step="make the ticket on a control plane, as root",
+        )
+    config = _read_configuration(control_plane)
+    version = str(config["kubernetesVersion"]).removeprefix("v")
+    if role == "control-plane":
+        issued = issue_control_plane_credentials(control_plane, version)
+    else:
+        issued = issue_credentials(control_plane)
+    return Ticket(
+        cluster=config["clusterName"],
+        endpoint=config["controlPlaneEndpoint"],
+        kubernetes_version=version,
+        pod_cidr=config["networking"]["podSubnet"],
+        service_cidr=config["networking"]["serviceSubnet"],
+        control_planes=tuple(_kubectl(control_plane, "get", "nodes", *_CONTROL_PLANES).split()),
+        token=issued.token,
+        ca_hash=issued.ca_hash,
+        role=role,
+        certificate_key=issued.certificate_key,
+        encryption=issued.encryption.decode(),
+    )
+
+
+def encode_ticket(ticket: Ticket) -> str:
+    """Return a ticket as one line of text."""
+    return base64.b64encode(json.dumps({"schema": SCHEMA, **asdict(ticket)}).encode()).decode()
+
+
+def decode_ticket(text: str) -> Ticket:
+    """Return the ticket of a line; InvalidInputError, which shows nothing of it, if it is none."""
+    refusal = InvalidInputError(
+        "this is no ticket", next_step="make one on a control plane with `kubelab-host ticket`, and hand it on by stdin"
+    )
+    try:
+        data = json.loads(base64.b64decode(text.strip(), validate=True))
+        if data.pop("schema") != SCHEMA:
+            raise refusal
+        return Ticket(**{**data, "control_planes": tuple(data["control_planes"])})
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise refusal from None
+
+
+def _read_configuration(control_plane: Runner) -> dict[str, Any]:
+    import yaml
+
+    path = "-o=jsonpath={.data.ClusterConfiguration}"
+    text = _kubectl(control_plane, "get", "configmap", "kubeadm-config", "--namespace=kube-system", path)
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
+def _kubectl(runner: Runner, *arguments: str) -> str:
+    argv = (KUBECTL, f"--kubeconfig={ADMIN_KUBECONFIG}", "--cache-dir=/run/kubelab/kubectl", *arguments)
+    return runner.check(Command(argv, timeout_seconds=30)).text

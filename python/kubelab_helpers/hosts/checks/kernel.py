@@ -1,0 +1,97 @@
+"""What a host's kernel has to do: by its effect where that can be seen without writing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubelab_helpers.hosts.findings import Finding, Subject, blocked, note, ok, warning
+
+MACHINES = frozenset({"x86_64", "aarch64"})
+NFTABLES_KERNEL = (5, 13)
+"""https://kubernetes.io/docs/reference/networking/virtual-ips/#proxy-mode-nftables"""
+PROXY_LINK = "https://kubernetes.io/docs/reference/networking/virtual-ips/#proxy-mode-nftables"
+CGROUP_LINK = "https://kubernetes.io/docs/concepts/architecture/cgroups/"
+
+
+def check_machine(subject: Subject) -> Iterator[Finding]:
+    """An architecture and a kernel that the parts run on."""
+    facts = subject.facts
+    if facts.machine in MACHINES:
+        yield ok("machine", "an architecture that kubelab has parts for", facts.machine)
+    else:
+        yield blocked(
+            "machine", "an architecture that kubelab has no parts for", facts.machine, "use x86_64 or aarch64"
+        )
+    if kernel_version(facts.kernel) >= NFTABLES_KERNEL:
+        yield ok("kernel", "a kernel for kube-proxy's nftables mode", facts.kernel)
+    else:
+        yield blocked(
+            "kernel",
+            "a kernel too old for kube-proxy's nftables mode",
+            f"{facts.kernel}, 5.13 wanted",
+            "use the distribution's newer kernel",
+            PROXY_LINK,
+        )
+
+
+def check_features(subject: Subject) -> Iterator[Finding]:
+    """Overlay file systems and bridge filtering, in effect already or as modules that can be loaded."""
+    facts = subject.facts
+    for name, there in (("overlay", "overlay" in facts.filesystems), ("br_netfilter", "br_netfilter" in facts.effects)):
+        if there:
+            yield ok(name, f"{name} is in effect")
+        elif facts.modules_loadable:
+            yield note(name, f"{name} is not loaded yet", "modules can be loaded", "kubelab loads it")
+        else:
+            yield blocked(
+                name,
+                f"the kernel has no {name}, and no modules to load",
+                facts.kernel,
+                "start the host with its distribution's own kernel",
+            )
+
+
+def check_cgroup(subject: Subject) -> Iterator[Finding]:
+    """Version 2, or version 1 with what that means."""
+    if subject.facts.cgroup == 2:
+        yield ok("cgroup", "cgroup v2")
+        return
+    yield warning(
+        "cgroup",
+        "cgroup v1, which Kubernetes is leaving",
+        "kubelet refuses it by default since 1.35; kubelab sets failCgroupV1: false, for as long as Kubernetes has it",
+        "boot with systemd.unified_cgroup_hierarchy=1 where the distribution can",
+        CGROUP_LINK,
+    )
+
+
+def check_swap(subject: Subject) -> Iterator[Finding]:
+    """No swap; what is in use is turned off."""
+    if subject.facts.swaps:
+        yield note(
+            "swap", "swap is in use", ", ".join(subject.facts.swaps), "kubelab turns it off, and a rollback on again"
+        )
+    else:
+        yield ok("swap", "no swap in use")
+
+
+def check_oom_score(subject: Subject) -> Iterator[Finding]:
+    """The right to protect the system's own processes when memory runs out."""
+    if subject.facts.can_lower_oom_score:
+        yield ok("oom-score", "the system's processes can be protected when memory runs out")
+    else:
+        yield note(
+            "oom-score",
+            "containerd cannot protect the system's containers when memory runs out",
+            "CAP_SYS_RESOURCE is missing",
+            "none is needed: containerd is told so",
+        )
+
+
+def kernel_version(release: str) -> tuple[int, int]:
+    """Return a kernel release's major and minor number; (0, 0) when it has none."""
+    numbers = release.split("-")[0].split(".")
+    try:
+        return int(numbers[0]), int(numbers[1])
+    except (ValueError, IndexError):
+        return 0, 0

@@ -1,0 +1,107 @@
+"""Who is in the cluster already, by the stamps on the hosts themselves, and how the others are taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kubelab_helpers.cluster import credentials, etcd, kubeadm, members
+from kubelab_helpers.cluster.spec import HostSpec
+from kubelab_helpers.hosts.executor import read_plan
+from kubelab_helpers.hosts.plan import Step
+from kubelab_helpers.hosts.state import probe_state
+from kubelab_helpers.lab.context import Lab
+from kubelab_helpers.lab.parallel import converge_all, for_each
+
+JOINS_AT_ONCE = 4
+"""Each join starts the network's pods on its node and asks the API server for certificates."""
+JOIN = "action:kubeadm-join"
+STAMPS = ("kubeadm-init", "kubeadm-join")
+"""On the host on which the cluster began, and on those that joined it; their value is the cluster's name."""
+
+
+def read_stamped(lab: Lab, stamp: str) -> set[str]:
+    """Return the names of the control planes on which this cluster's `stamp` (kubeadm-init, kubeadm-join) stands."""
+    hosts = lab.spec.control_planes
+    states = for_each(hosts, lambda host: probe_state(lab.runner(host), (f"stamp:{stamp}",)))
+    return {host.name for host, state in zip(hosts, states, strict=True) if state.stamps.get(stamp) == lab.spec.name}
+
+
+def find_strangers(lab: Lab, hosts: Sequence[HostSpec]) -> dict[str, str]:
+    """Return the hosts on which another cluster's stamp stands, and that cluster's name.
+
+    kubeadm would fail there, and what follows a failure is to clear the half that it left.
+    """
+    states = for_each(hosts, lambda host: probe_state(lab.runner(host), [f"stamp:{stamp}" for stamp in STAMPS]))
+    stamped = {host.name: state.stamps for host, state in zip(hosts, states, strict=True)}
+    return {
+        name: stamps[stamp]
+        for name, stamps in stamped.items()
+        for stamp in STAMPS
+        if stamps.get(stamp, lab.spec.name) != lab.spec.name
+    }
+
+
+def find_founder(lab: Lab) -> HostSpec | None:
+    """Return the control plane on which the cluster began, else one that has joined it, else None: there is none yet.
+
+    A first control plane that was removed, or set up anew, must not begin a second cluster beside the first.
+    """
+    for stamp in STAMPS:
+        stamped = read_stamped(lab, stamp)
+        found = next((host for host in lab.spec.control_planes if host.name in stamped), None)
+        if found:
+            return found
+    return None
+
+
+def find_acting_host(lab: Lab) -> HostSpec:
+    """Return the first control plane whose API server answers; with a single one there is no choice."""
+    if len(lab.spec.control_planes) == 1:
+        return lab.control_plane
+    by_runner = {lab.runner(host).name: host for host in lab.spec.control_planes}
+    return by_runner[members.find_acting([lab.runner(host) for host in lab.spec.control_planes]).name]
+
+
+def join_hosts(lab: Lab, hosts: Sequence[HostSpec], *, at_once: int) -> int:
+    """Join those of the hosts that are not in the cluster yet and return how many changes that took."""
+    parts = lab.parts()
+    planned = _plan_joins(lab, [host for host in hosts if host.name not in read_stamped(lab, "kubeadm-init")])
+    waiting = [host for host, changes in planned.items() if changes]
+    if not waiting:
+        return 0
+    acting = lab.runner(find_acting_host(lab))
+    for host in waiting:
+        if JOIN in planned[host]:
+            _forget(lab, host)
+    if any(host.role == "control-plane" for host in waiting):
+        issued = credentials.issue_control_plane_credentials(acting, lab.spec.kubernetes_version)
+    else:
+        issued = credentials.issue_credentials(acting)
+    step = kubeadm.join_step(issued, schedulable=not lab.spec.workers)
+    return converge_all(lab, waiting, (step,), parts, lambda host: f"join {host.name}", at_once)
+
+
+def plan_step() -> Step:
+    """Return the join as a plan sees it, without credentials."""
+    return kubeadm.join_step(None)
+
+
+def _plan_joins(lab: Lab, hosts: Sequence[HostSpec]) -> dict[HostSpec, list[str]]:
+    parts = lab.parts()
+
+    def read(host: HostSpec) -> list[str]:
+        plan, _ = read_plan(lab.runner(host), (plan_step(),), lab.node(host, parts))
+        return [each.change.id for each in plan.changes]
+
+    return dict(zip(hosts, for_each(hosts, read), strict=True))
+
+
+def _forget(lab: Lab, host: HostSpec) -> None:
+    """Remove what a join that was cut off, or a machine of the same name before, left in the cluster.
+
+    kubeadm refuses a name that is there and Ready; etcd does not start an empty member that has had data.
+    """
+    acting = lab.runner(find_acting_host(lab))
+    if host.role == "control-plane":
+        etcd.remove_etcd_member(acting, lab.spec.address_of(host.name))
+    members.delete_node(acting, host.name)

@@ -1,0 +1,183 @@
+"""The host that kubelab-host stands on: made a cluster's first control plane, or one more node of a cluster.
+
+The stages and Steps are those of `kubelab cluster apply`; only the hands are this machine's own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kubelab_helpers.cluster import kubeadm
+from kubelab_helpers.cluster.contradictions import find_contradictions
+from kubelab_helpers.cluster.network import KUBECTL
+from kubelab_helpers.cluster.spec import HostSpec, LabSpec, find_name_fault
+from kubelab_helpers.cluster.ticket import Ticket
+from kubelab_helpers.errors import BlockedError, InvalidInputError, KubelabError
+from kubelab_helpers.hosts.checks import check_hosts
+from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.executor import converge, end_run
+from kubelab_helpers.hosts.facts import HostFacts, probe_host
+from kubelab_helpers.hosts.findings import Finding, Severity, Subject
+from kubelab_helpers.hosts.runner import Runner
+from kubelab_helpers.hosts.spec import Role
+from kubelab_helpers.hosts.state import probe_state
+from kubelab_helpers.lab.cluster import NODE_STEPS
+from kubelab_helpers.lab.context import Lab
+from kubelab_helpers.lab.description import require_files, require_source
+from kubelab_helpers.result import Outcome, Reporter, StageResult
+
+FOLDER = Path("/run/kubelab/operator")
+"""Gone with a restart: the host's own /etc/kubernetes/admin.conf is what stays."""
+READY_TIMEOUT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """What the command line says of the host; what it leaves out, the facts decide."""
+
+    name: str | None = None
+    address: str | None = None
+    public_address: str = ""
+    nameservers: tuple[str, ...] = ()
+    mtu: int | None = None
+    source: str = "auto"
+    bundle: Path | None = None
+
+
+def describe_cluster(
+    facts: HostFacts,
+    options: HostOptions,
+    *,
+    cluster: str,
+    endpoint: str | None,
+    pod_cidr: str,
+    service_cidr: str,
+    certificate_sans: tuple[str, ...] = (),
+) -> LabSpec:
+    """Return the cluster that begins on this host; InvalidInputError for what cannot be so."""
+    host = _local(facts, options, "control-plane")
+    spec = LabSpec(
+        name=cluster,
+        hosts=(host,),
+        pod_cidr=pod_cidr,
+        service_cidr=service_cidr,
+        endpoint_name=endpoint,
+        certificate_sans=certificate_sans,
+    )
+    return _validated(spec, options)
+
+
+def describe_member(facts: HostFacts, options: HostOptions, ticket: Ticket) -> LabSpec:
+    """Return the cluster that this host joins: its control planes by their addresses, and this host."""
+    host = _local(facts, options, ticket.role)
+    others = [
+        HostSpec(f"control-plane-{number}", "control-plane", address, local=True)
+        for number, address in enumerate(ticket.control_planes, start=1)
+        if address != host.address
+    ]
+    spec = LabSpec(
+        name=ticket.cluster,
+        kubernetes_version=ticket.kubernetes_version,
+        hosts=(*others, host),
+        pod_cidr=ticket.pod_cidr,
+        service_cidr=ticket.service_cidr,
+        endpoint_name=ticket.endpoint.rpartition(":")[0],
+    )
+    # How many control planes there are to be is not this host's to judge.
+    return _validated(spec, options, judged=replace(spec, hosts=(replace(host, role="control-plane"),)))
+
+
+def require_fit(facts: HostFacts, spec: LabSpec, role: Role, ignored: Collection[str]) -> list[Finding]:
+    """Check the host; BlockedError names what must be mended first. Returns what else was found."""
+    subject = Subject(facts, role, spec.pod_cidr, spec.service_cidr)
+    # A name server or an address that was named stands in for the host's own.
+    settled = {*ignored, "name", *(["resolver"] if spec.nameservers else [])}
+    found = [each for each in check_hosts([subject]) if each.id not in settled]
+    stopping = [each for each in found if each.severity is Severity.BLOCKED]
+    if stopping:
+        told = "\n".join(f"{each.title} ({each.id}): {each.seen}. {each.remedy}" for each in stopping)
+        raise BlockedError(told, next_step="mend it, or pass over a finding that you know better with --ignore ID")
+    return found
+
+
+def join_cluster(lab: Lab, ticket: Ticket) -> list[StageResult]:
+    """Prepare this host and join it, and wait until the cluster calls it Ready."""
+    host = lab.spec.hosts[-1]
+    runner, parts = lab.runner(host), lab.parts()
+    node = lab.node(host, parts)
+    results = []
+    for name, steps in (("prepare", NODE_STEPS), ("join", (kubeadm.join_step(ticket.credentials),))):
+        began = time.monotonic()
+        made = converge(runner, steps, node, lab.reporter, name)
+        outcome = Outcome.CHANGED if made else Outcome.UNCHANGED
+        results.append(StageResult(name, outcome, time.monotonic() - began, f"{made} changes"))
+    began = time.monotonic()
+    _wait_until_ready(runner, host.name)
+    results.append(StageResult("ready", Outcome.UNCHANGED, time.monotonic() - began))
+    end_run(runner, probe_state(runner, ()))
+    return results
+
+
+def open_lab(spec: LabSpec, reporter: Reporter) -> Lab:
+    """Return the lab of a host that is this machine."""
+    return Lab(spec, FOLDER, reporter)
+
+
+def probe_standing(runner: Runner) -> HostFacts:
+    """Read the host; BlockedError for a user who may not change it."""
+    facts = probe_host(runner)
+    if facts.uid != 0:
+        raise BlockedError("only root can make a host a node", next_step="run the same command with sudo")
+    return facts
+
+
+def _local(facts: HostFacts, options: HostOptions, role: Role) -> HostSpec:
+    address = options.address or _find_address(facts)
+    name = options.name or facts.hostname.partition(".")[0]
+    return HostSpec(name, role, address, options.public_address, local=True)
+
+
+def _find_address(facts: HostFacts) -> str:
+    found = [address for device, address in facts.addresses if device in facts.default_devices]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(f"{address} ({device})" for device, address in facts.addresses) or "none"
+    raise InvalidInputError(
+        f"the node's address is not clear: the host has {names}", next_step="name it with --address"
+    )
+
+
+def _validated(spec: LabSpec, options: HostOptions, judged: LabSpec | None = None) -> LabSpec:
+    problems = find_contradictions(judged or spec)
+    fault = find_name_fault(spec.hosts[-1].name)
+    if fault:
+        problems.append(f"{spec.hosts[-1].name}: {fault}")
+    if problems:
+        raise InvalidInputError("\n".join(problems), next_step="correct the options and run the same command again")
+    whole = replace(
+        spec,
+        nameservers=options.nameservers,
+        mtu=options.mtu,
+        source=require_source(options.source),
+        bundle=options.bundle,
+    )
+    require_files(whole)
+    return whole
+
+
+def _wait_until_ready(runner: Runner, name: str) -> None:
+    kubeconfig = f"--kubeconfig={kubeadm.KUBELET_KUBECONFIG}"
+    wait = f"--timeout={READY_TIMEOUT_SECONDS}s"
+    cache = "--cache-dir=/run/kubelab/kubectl"
+    argv = (KUBECTL, kubeconfig, cache, "wait", f"node/{name}", "--for=condition=Ready", wait)
+    try:
+        runner.check(Command(argv, timeout_seconds=READY_TIMEOUT_SECONDS + 10))
+    except KubelabError as error:
+        raise KubelabError(
+            f"{name} has joined and is not Ready: {error.what}",
+            repeat=error.repeat,
+            next_step="look at `journalctl -u kubelet`; the same command waits again",
+        ) from error

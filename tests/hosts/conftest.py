@@ -1,0 +1,35 @@
+"""What the tests on hosts share: the image of a host on which kubelab is installed, and the machine's parts."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kubelab_helpers.artifacts import cache
+
+from .machines import node_image
+from .wheels import download_wheels
+
+PYTHON_IMAGE = "kubelab-tests/host-python:latest"
+IMAGES = Path(__file__).resolve().parent / "images"
+CACHE = "/opt/kubelab-cache/kubelab/artifacts"
+
+
+@pytest.fixture(scope="session")
+def python_image(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build the image of a host with Python on which this tree's wheel is installed, and return its name."""
+    context = tmp_path_factory.mktemp("host-python")
+    shutil.copy(IMAGES / "python" / "Dockerfile", context)
+    download_wheels(context / "wheels")
+    command = ["docker", "build", "--quiet", "--build-arg", f"BASE={node_image()}", "--tag", PYTHON_IMAGE, str(context)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return PYTHON_IMAGE
+
+
+@pytest.fixture(scope="session")
+def parts_mount() -> tuple[str, str]:
+    """Return the mount that gives a host this machine's cache of parts, so that nothing is fetched twice."""
+    return str(cache.root()), CACHE
