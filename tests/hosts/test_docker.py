@@ -27,6 +27,7 @@ from kubelab_helpers.result import SilentReporter
 from .docker_repository import SignedRepository, make_key
 from .machines import Machine, bare_hosts
 
+pytestmark = pytest.mark.slow
 SUBNET = "172.30.233.0/24"
 THEIRS = {"max-concurrent-downloads": 2, "insecure-registries": ["registry.example:5000"], "log-opts": {"labels": "x"}}
 WRITE = 'mkdir -p "$(dirname "$1")"; printf %s "$2" > "$1"'

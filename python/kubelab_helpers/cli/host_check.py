@@ -50,7 +50,7 @@ def check(
     if (active and facts) or (reach and not active):
         raise InvalidInputError("--reach needs --active, and --active needs this host: recorded ones cannot be tried")
     networks = _networks(pod_cidr, service_cidr)
-    subjects = [Subject(each, role.value, *networks) for each in (_read(facts) if facts else [_probe()])]
+    subjects = [Subject(each, role.value, networks[0], networks[1]) for each in (_read(facts) if facts else [_probe()])]
     findings = [*check_hosts(subjects), *(_try(subjects[0].name, reach or []) if active else ())]
     if html:
         _write_report(html, subjects, findings)

@@ -11,6 +11,7 @@ from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.file import File
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.removal import removal_command, remove_empty_directory
+from kubelab_helpers.hosts.solver import proxy_mode_of
 from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.hosts.steps.system import RESOLV_CONF
 from kubelab_helpers.hosts.template import render
@@ -125,6 +126,7 @@ def init_step(schedulable: bool, etcd_tag: str, coredns_tag: str) -> Step:
             directory=DIRECTORY,
             resolv_conf=RESOLV_CONF,
             cgroup=facts.cgroup,
+            proxy_mode=proxy_mode_of(facts),
             conntrack_writable="nf_conntrack_max" in facts.writable,
             etcd_tag=etcd_tag,
             coredns_tag=coredns_tag,

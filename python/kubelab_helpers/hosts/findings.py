@@ -40,6 +40,8 @@ class Subject:
     role: Role
     pod_cidr: str = "10.244.0.0/16"
     service_cidr: str = "10.96.0.0/12"
+    carried: tuple[str, ...] = ("1.37.2",)
+    """The Kubernetes versions that kubelab has parts of."""
 
     @property
     def name(self) -> str:

@@ -21,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     system.check_time,
     system.check_security_modules,
     kernel.check_machine,
+    kernel.check_versions,
     kernel.check_features,
     kernel.check_cgroup,
     kernel.check_swap,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.findings import Finding, Subject, blocked, note, ok, warning
+from kubelab_helpers.hosts.solver import solve_versions
 
 MACHINES = frozenset({"x86_64", "aarch64"})
-NFTABLES_KERNEL = (5, 13)
-"""https://kubernetes.io/docs/reference/networking/virtual-ips/#proxy-mode-nftables"""
-PROXY_LINK = "https://kubernetes.io/docs/reference/networking/virtual-ips/#proxy-mode-nftables"
 CGROUP_LINK = "https://kubernetes.io/docs/concepts/architecture/cgroups/"
 
 
 def check_machine(subject: Subject) -> Iterator[Finding]:
-    """An architecture and a kernel that the parts run on."""
+    """An architecture that the parts run on."""
     facts = subject.facts
     if facts.machine in MACHINES:
         yield ok("machine", "an architecture that kubelab has parts for", facts.machine)
@@ -22,16 +21,20 @@ def check_machine(subject: Subject) -> Iterator[Finding]:
         yield blocked(
             "machine", "an architecture that kubelab has no parts for", facts.machine, "use x86_64 or aarch64"
         )
-    if kernel_version(facts.kernel) >= NFTABLES_KERNEL:
-        yield ok("kernel", "a kernel for kube-proxy's nftables mode", facts.kernel)
+
+
+def check_versions(subject: Subject) -> Iterator[Finding]:
+    """A Kubernetes that kubelab carries and that this kernel can run, and how."""
+    try:
+        found = solve_versions(subject.facts, subject.carried)
+    except BlockedError as error:
+        yield blocked("kubernetes", "no Kubernetes that kubelab carries runs here", error.what, error.next_step)
+        return
+    seen = f"Kubernetes {found.kubernetes}, containerd {found.containerd}, kube-proxy in {found.proxy_mode} mode"
+    if found.proxy_mode == "nftables":
+        yield ok("kubernetes", "a kernel for the newest Kubernetes", seen)
     else:
-        yield blocked(
-            "kernel",
-            "a kernel too old for kube-proxy's nftables mode",
-            f"{facts.kernel}, 5.13 wanted",
-            "use the distribution's newer kernel",
-            PROXY_LINK,
-        )
+        yield note("kubernetes", "a kernel for Kubernetes, with settings of its own", f"{seen}: {'; '.join(found.why)}")
 
 
 def check_features(subject: Subject) -> Iterator[Finding]:
@@ -86,12 +89,3 @@ def check_oom_score(subject: Subject) -> Iterator[Finding]:
             "CAP_SYS_RESOURCE is missing",
             "none is needed: containerd is told so",
         )
-
-
-def kernel_version(release: str) -> tuple[int, int]:
-    """Return a kernel release's major and minor number; (0, 0) when it has none."""
-    numbers = release.split("-")[0].split(".")
-    try:
-        return int(numbers[0]), int(numbers[1])
-    except (ValueError, IndexError):
-        return 0, 0
