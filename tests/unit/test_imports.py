@@ -130,17 +130,17 @@ def test_runners_are_used_where_expected() -> None:
     """Whoever holds a runner could write with it: each of these has its reason.
 
     The executor writes plans, the rollback puts them back, and a reset is one. Docker's engine hands it to these, and
-    its trial removes its containers. Facts, docker, state and health read; active
-    tries in namespaces that go with the trial. Credentials and tickets make a token, members and etcd tell the API
-    who belongs to it: that is no state of a host. Nodes asks systemd. Engine, artifacts and images work on the
-    operator's own machine. The layers lab and cli hand runners on.
+    its trial removes its containers. Facts, docker, state, certificates and health read; active tries in namespaces
+    that go with the trial. Snapshots has etcd save its data. Credentials and tickets make a token, members and etcd
+    tell the API who belongs to it: that is no state of a host. Nodes asks systemd. Engine, artifacts and images work
+    on the operator's own machine. The layers lab and cli hand runners on.
     """
     users = {module for module in MODULES if "hosts.runner" in imports_of(module)}
     hosts = {
         f"hosts.{name}"
         for name in ("active", "docker", "docker_engine", "executor", "facts", "reset", "rollback", "ssh", "state")
     }
-    names = ("credentials", "engine", "etcd", "health", "members", "nodes", "ticket")
+    names = ("certificates", "credentials", "engine", "etcd", "health", "members", "nodes", "snapshots", "ticket")
     expected = hosts | {f"cluster.{name}" for name in names}
     assert {module for module in users if layer_of(module) in {"hosts", "cluster"}} == expected
     assert not users & set(STEP_MODULES)

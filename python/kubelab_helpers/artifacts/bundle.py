@@ -60,7 +60,7 @@ def write_bundle(target: Path, catalog: Catalog, contents: Mapping[str, Path]) -
 
 def produce(artifact: Artifact, key: str, bundle: Path, target: Path) -> None:
     """Copy one artifact out of a bundle, verifying what was copied; InvalidInputError if the bundle has it not so."""
-    with _opened(bundle) as open_file:
+    with open_bundle(bundle) as open_file:
         entry = _entry(open_file, bundle, artifact, key)
         for name, wanted in entry.items():
             path = target / _name_within(artifact, name)
@@ -106,7 +106,8 @@ def _files(name: str, content: Path) -> list[tuple[str, Path]]:
 
 
 @contextmanager
-def _opened(bundle: Path) -> Iterator[Opener]:
+def open_bundle(bundle: Path) -> Iterator[Opener]:
+    """Open a bundle, a folder or a tar; InvalidInputError if it is neither."""
     if bundle.is_dir():
         yield lambda name: (bundle / name).open("rb")
         return
@@ -121,15 +122,20 @@ def _opened(bundle: Path) -> Iterator[Opener]:
         yield lambda name: cast("IO[bytes]", tar.extractfile(members[name]))
 
 
-def _entry(open_file: Opener, bundle: Path, artifact: Artifact, key: str) -> dict[str, str]:
-    """Return the artifact's files in a bundle with the SHA-256 of each."""
+def read_manifest(open_file: Opener, bundle: Path) -> dict[str, dict[str, Any]]:
+    """Return each artifact's recipe key and the SHA-256 of its files; InvalidInputError if there is no manifest."""
     try:
         with open_file(MANIFEST) as file:
-            manifest: dict[str, Any] = json.load(file)
-        found = dict(manifest["artifacts"]).get(artifact.name)
-        files = dict(found["files"]) if found is not None and found["key"] == key else {}
+            listed: dict[str, dict[str, Any]] = dict(json.load(file)["artifacts"])
+        return {name: {"key": entry["key"], "files": dict(entry["files"])} for name, entry in listed.items()}
     except (OSError, ValueError, LookupError, TypeError, tarfile.TarError) as error:
         raise _no_bundle(bundle, error) from error
+
+
+def _entry(open_file: Opener, bundle: Path, artifact: Artifact, key: str) -> dict[str, str]:
+    """Return the artifact's files in a bundle with the SHA-256 of each."""
+    found = read_manifest(open_file, bundle).get(artifact.name, {"key": None, "files": {}})
+    files: dict[str, str] = found["files"] if found["key"] == key else {}
     if not files:
         raise InvalidInputError(
             f"the bundle has no {artifact.name} {artifact.version} of this recipe",

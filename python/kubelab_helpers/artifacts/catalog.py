@@ -103,14 +103,16 @@ def load_catalog(path: Path | None = None) -> Catalog:
 
 
 def _read_artifacts(entries: dict[str, Any], versions: dict[str, Any]) -> Iterator[Artifact]:
-    """Yield each entry in its first version, and as `name@version` in each further one."""
+    """Yield each entry in its first version, then as `name@version` in each further one."""
+    listed = {name: found if isinstance(found, list) else [found] for name, found in versions.items()}
     for name, entry in entries.items():
-        found = versions.get(entry["version"], entry["version"])
-        first, *further = found if isinstance(found, list) else [found]
-        yield _artifact(name, entry, first)
-        alike = {each for each, other in entries.items() if other["version"] == entry["version"]}
+        yield _artifact(name, entry, listed.get(entry["version"], [entry["version"]])[0])
+    for group, (_, *further) in listed.items():
+        alike = {name: entry for name, entry in entries.items() if entry["version"] == group}
         for version in further:
-            yield replace(_artifact(name, _point_to(version, entry, alike), version), name=f"{name}@{version}")
+            for name, entry in alike.items():
+                made = _artifact(name, _point_to(version, entry, alike.keys()), version)
+                yield replace(made, name=f"{name}@{version}")
 
 
 def _point_to(version: str, entry: dict[str, Any], alike: Set[str]) -> dict[str, Any]:

@@ -223,6 +223,53 @@ def create_bundle(
     render.print_text(f"{target}: {len(names)} parts")
 
 
+@bundle_app.command("inspect")
+def inspect_bundle(
+    bundle: Annotated[Path, typer.Argument(help="A bundle's folder or tar.")], output: OutputOption = Output.TEXT
+) -> None:
+    """Show what is in a bundle, and what this kubelab would lack of it. Exit status 3 when something is lacking.
+
+    Example: kubelab bundle inspect /media/usb/kubelab.tar
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.errors import ExitStatus
+    from kubelab_helpers.lab.bundle import inspect_bundle as inspect
+
+    found = inspect(bundle)
+    if output is Output.JSON:
+        render.print_json({"parts": [vars(part) for part in found.parts], "lacking": list(found.lacking)})
+    else:
+        rows = [
+            [part.name, part.version, str(part.files), "" if part.current else "another recipe"] for part in found.parts
+        ]
+        render.print_table(("part", "version", "files", ""), rows)
+        render.print_text("\n".join(f"lacking: {name}" for name in found.lacking) or "Nothing is lacking.")
+    if found.lacking:
+        raise typer.Exit(ExitStatus.BLOCKED)
+
+
+@bundle_app.command("verify")
+def verify_bundle(
+    bundle: Annotated[Path, typer.Argument(help="A bundle's folder or tar.")], output: OutputOption = Output.TEXT
+) -> None:
+    """Hash every file of a bundle, after it was copied and before it is needed. Exit status 1 when one is damaged.
+
+    Example: kubelab bundle verify /media/usb/kubelab.tar
+    """
+    from kubelab_helpers.artifacts.inspection import verify_bundle as verify
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.errors import ExitStatus
+
+    with render.ProgressReporter() as reporter:
+        wrong = verify(bundle, reporter)
+    if output is Output.JSON:
+        render.print_json({"damaged": wrong})
+    else:
+        render.print_text("\n".join(f"damaged: {name}" for name in wrong) or "Every file is as its manifest says.")
+    if wrong:
+        raise typer.Exit(ExitStatus.FAILED)
+
+
 def main() -> None:
     """Run the command line."""
     run_app(app, "kubelab")

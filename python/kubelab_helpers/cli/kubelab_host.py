@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kubelab_helpers.cli import host_check, host_cluster, host_docker, host_rollback
+from kubelab_helpers.cli import host_certs, host_check, host_cluster, host_docker, host_rollback
 from kubelab_helpers.cli.options import Output, OutputOption
 from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
 
@@ -55,6 +55,8 @@ app.command()(host_cluster.init)
 app.command()(host_cluster.ticket)
 app.command()(host_cluster.join)
 app.add_typer(host_docker.app, name="docker")
+app.command()(host_certs.certs)
+app.add_typer(host_certs.snapshots, name="snapshot")
 app.command()(host_rollback.status)
 app.command()(host_rollback.rollback)
 app.command()(host_rollback.reset)

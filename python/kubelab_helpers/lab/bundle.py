@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kubelab_helpers.artifacts import bundle
+from kubelab_helpers.artifacts import bundle, inspection
+from kubelab_helpers.artifacts.source import Store
 from kubelab_helpers.errors import InvalidInputError
 from kubelab_helpers.lab.context import PARTS, ROOT_FILE_SYSTEMS, Lab
 
@@ -19,3 +20,10 @@ def create_bundle(lab: Lab, target: Path) -> list[str]:
     if not target.parent.is_dir():
         raise InvalidInputError(f"there is no folder {target.parent}", next_step="make it, or name another target")
     return bundle.create_bundle([*PARTS, *ROOT_FILE_SYSTEMS], target, lab.store, lab.reporter)
+
+
+def inspect_bundle(source: Path) -> inspection.Inspection:
+    """Return what is in a bundle, and what `up` and `init` of this kubelab would not find in it."""
+    store = Store()
+    carried = [name for name in store.in_order([*PARTS, *ROOT_FILE_SYSTEMS]) if store.catalog.get(name).kind != "image"]
+    return inspection.inspect_bundle(source, store.catalog, carried)

@@ -6,6 +6,7 @@ Nothing here is read from artifacts.yaml: it is what that file is compared with.
 from __future__ import annotations
 
 from functools import cache
+from itertools import product
 
 from kubelab_helpers.artifacts.cache import READ_BYTES
 from tests.unit.artifacts.support import FileServer, archive, sha256
@@ -53,8 +54,8 @@ def _put(files: dict[str, bytes], url: str, content: bytes, checksums: str, chec
 
 
 def _kubernetes(files: dict[str, bytes], arch: str) -> None:
-    for name in KUBERNETES:
-        url = f"https://dl.k8s.io/release/v1.37.2/bin/linux/{arch}/{name}"
+    for version, name in product(("1.37.2", "1.36.3"), KUBERNETES):
+        url = f"https://dl.k8s.io/release/v{version}/bin/linux/{arch}/{name}"
         # The hash alone, without a newline.
         _put(files, url, program(name, arch), f"{url}.sha256", sha256(program(name, arch)))
 

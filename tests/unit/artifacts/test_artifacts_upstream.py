@@ -38,7 +38,11 @@ def test_every_release_is_found_and_verified(
     publish(server, arch)
     content = fetch(None, name)
     members = load_catalog().get(name).recipe.get("members")
-    programs = {content / each: each for each in members} if members else {content: PUBLISHED_NAMES.get(name, name)}
+    programs = (
+        {content / each: each for each in members}
+        if members
+        else {content: PUBLISHED_NAMES.get(name, name.partition("@")[0])}
+    )
     for path, published in programs.items():
         assert path.read_bytes() == program(published, arch)
         assert os.access(path, os.X_OK)

@@ -1,0 +1,84 @@
+"""A cluster from a bundle, on hosts whose only route is to each other."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kubelab_helpers.artifacts.bundle import create_bundle
+from kubelab_helpers.artifacts.source import Store
+from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.lab.context import PARTS
+from kubelab_helpers.result import SilentReporter
+
+from .machines import Machine, bare_hosts
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+BUNDLE = "/media/bundle"
+KUBECTL = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--cache-dir=/run/kubectl")
+
+
+@pytest.fixture(scope="module")
+def hosts(python_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Machine]]:
+    """Two hosts with Python and a bundle, and without a default route."""
+    bundle: Path = tmp_path_factory.mktemp("bundle") / "bundle"
+    create_bundle(PARTS, bundle, Store(), SilentReporter())
+    with bare_hosts("kl4h-gap", "172.30.247.0/24", ["one", "two"], python_image, [(str(bundle), BUNDLE)]) as made:
+        for machine in made:
+            machine.run("ip", "route", "del", "default")
+        yield made
+
+
+def kubelab_host(machine: Machine, *arguments: str, stdin: bytes | None = None) -> bytes:
+    done = machine.runner.run(Command(("kubelab-host", *arguments), stdin=stdin, timeout_seconds=600))
+    assert done.status == 0, done.error_text[-1500:]
+    return done.stdout
+
+
+def test_a_connection_outside_fails(hosts: list[Machine]) -> None:
+    """TEST-NET-1 stands for the world: there is no route to it, while the neighbour answers."""
+    program = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
+    for machine in hosts:
+        done = machine.runner.run(Command(("python3", "-c", program, "192.0.2.1", "443")))
+        assert "Network is unreachable" in done.error_text
+    assert hosts[1].address in hosts[0].run("ip", "route", "get", hosts[1].address)
+
+
+def test_the_bundle_is_whole_there(hosts: list[Machine]) -> None:
+    assert (
+        b"Every file is as its manifest says"
+        in hosts[0].runner.check(Command(("kubelab", "bundle", "verify", BUNDLE), timeout_seconds=300)).stdout
+    )
+
+
+def test_a_cluster_comes_up(hosts: list[Machine]) -> None:
+    one, two = hosts
+    options = ("--nameserver", "192.0.2.53", "--bundle", BUNDLE, "--source", "bundle", "-o", "json")
+    began = time.monotonic()
+    kubelab_host(one, "init", "--address", one.address, *options)
+    print(f"init from a bundle took {time.monotonic() - began:.0f} s")
+    ticket = kubelab_host(one, "ticket")
+    kubelab_host(two, "join", "--address", two.address, *options, stdin=ticket)
+    nodes = json.loads(one.run(*KUBECTL, "get", "nodes", "-o", "json"))["items"]
+    ready = {
+        node["metadata"]["name"]: next(c["status"] for c in node["status"]["conditions"] if c["type"] == "Ready")
+        for node in nodes
+    }
+    assert ready == {"one": "True", "two": "True"}
+
+
+def test_names_resolve_in_it(hosts: list[Machine]) -> None:
+    """CoreDNS answers over the service network, asked from the other node."""
+    query = (
+        "import socket, struct; q = struct.pack('>6H', 1, 256, 1, 0, 0, 0) + b'\\x0akubernetes\\x07default\\x03svc"
+        "\\x07cluster\\x05local\\x00' + struct.pack('>2H', 1, 1); "
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+        "s.settimeout(5); s.sendto(q, ('10.96.0.10', 53)); "
+        "print('.'.join(map(str, s.recv(512)[-4:])))"
+    )
+    assert hosts[1].run("python3", "-c", query).strip() == "10.96.0.1"
