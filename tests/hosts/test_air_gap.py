@@ -16,6 +16,7 @@ from kubelab_helpers.lab.context import PARTS
 from kubelab_helpers.result import SilentReporter
 
 from .machines import Machine, bare_hosts
+from .waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -81,4 +82,6 @@ def test_names_resolve_in_it(hosts: list[Machine]) -> None:
         "s.settimeout(5); s.sendto(q, ('10.96.0.10', 53)); "
         "print('.'.join(map(str, s.recv(512)[-4:])))"
     )
-    assert hosts[1].run("python3", "-c", query).strip() == "10.96.0.1"
+    ask = Command(("python3", "-c", query))
+    # The agents of a node that has just joined need a moment for its rules.
+    wait_until(lambda: hosts[1].runner.run(ask).text.strip() == "10.96.0.1", 60, "CoreDNS answers over the Service")

@@ -10,8 +10,9 @@ from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.change import Action, Change, stamp_of
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.facts import HostFacts
-from kubelab_helpers.hosts.file import File
+from kubelab_helpers.hosts.file import UNITS, File
 from kubelab_helpers.hosts.plan import Step
+from kubelab_helpers.hosts.service import Unit
 from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.hosts.template import render
 
@@ -46,7 +47,15 @@ def desire_cni(facts: HostFacts, spec: NodeSpec) -> list[Change]:
         {"type": "bandwidth", "capabilities": {"bandwidth": True}},
     ]
     content = json.dumps({"name": "kubelab", "cniVersion": "0.3.1", "plugins": plugins}, indent=2) + "\n"
-    return [File(CNI_CONFIGURATION, content.encode())]
+    routes = [] if facts.default_devices else _desire_routes(device, spec)
+    return [*routes, File(CNI_CONFIGURATION, content.encode())]
+
+
+def _desire_routes(device: str, spec: NodeSpec) -> list[Change]:
+    """Return what an air-gapped host needs: with a default route the kernel would know these ways by itself."""
+    unit = render("network/routes.service", device=device, address=spec.address, service_cidr=spec.service_cidr)
+    name = "kubelab-routes.service"
+    return [File(f"{UNITS}{name}", unit), Unit(name, stamp_of(unit))]
 
 
 def objects_step(images: Mapping[str, str], definitions: bytes) -> Step:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from kubelab_helpers import resources
@@ -16,12 +16,10 @@ class Distribution:
 
     id: str
     versions: tuple[str, ...]
+    family: str
+    """apt or dnf; with yum in its place on a host that has no dnf."""
     refresh: tuple[str, ...]
-    install: tuple[str, ...]
-    environment: tuple[tuple[str, str], ...]
     programs: dict[str, str]
-    overrides: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
-    """By version, the commands that it has otherwise."""
 
     def version_of(self, facts: HostFacts) -> str | None:
         """Return which of its versions a host has, `9` for Red Hat's 9.6; None for none of them."""
@@ -40,16 +38,14 @@ def load_distributions() -> dict[str, Distribution]:
 
 
 def distribution_of(facts: HostFacts, known: dict[str, Distribution]) -> Distribution:
-    """Return the host's distribution, as its version has it; BlockedError names the nearest if kubelab knows it not."""
+    """Return the host's distribution; BlockedError names the nearest if kubelab knows it not."""
     found = known.get(facts.os_id)
-    version = found.version_of(facts) if found else None
-    if found is None or version is None:
+    if found is None or found.version_of(facts) is None:
         raise BlockedError(
             f"{facts.hostname} runs {facts.os_id} {facts.os_version}, which kubelab does not know",
             next_step=_suggestion(facts, found, known),
         )
-    other = found.overrides.get(version, {})
-    return replace(found, refresh=other.get("refresh", found.refresh), install=other.get("install", found.install))
+    return found
 
 
 def _suggestion(facts: HostFacts, found: Distribution | None, known: dict[str, Distribution]) -> str:
@@ -61,16 +57,10 @@ def _suggestion(facts: HostFacts, found: Distribution | None, known: dict[str, D
 
 
 def _distribution(data: dict[str, Any]) -> Distribution:
-    overrides = {
-        version: {key: tuple(argv) for key, argv in changes.items()}
-        for version, changes in data.get("overrides", {}).items()
-    }
     return Distribution(
         id=data["id"],
         versions=tuple(data["versions"]),
+        family=data["family"],
         refresh=tuple(data["refresh"]),
-        install=tuple(data["install"]),
-        environment=tuple(data["environment"].items()),
         programs=data["programs"],
-        overrides=overrides,
     )

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from kubelab_helpers.hosts.change import Change
 from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.removal import removal_command
 from kubelab_helpers.hosts.state import HostState
-
-_REMOVE = '[ ! -S /run/containerd/containerd.sock ] || ctr --namespace k8s.io images remove "$1" >/dev/null'
 
 
 @dataclass(frozen=True)
@@ -45,5 +44,4 @@ class Image(Change):
     def undo(self, state: HostState) -> tuple[Command, ...]:
         if self.reference in state.images:
             return ()
-        # Without containerd there is no image either.
-        return (Command(("sh", "-c", _REMOVE, "remove-image", self.reference)),)
+        return (removal_command("image", self.reference),)

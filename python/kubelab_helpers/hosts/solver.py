@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -66,12 +67,8 @@ def proxy_mode_of(facts: HostFacts) -> str:
 
 def parse(text: str) -> Version:
     """Return the numbers at the beginning of a version: (5, 14) of `5.14.0-570.el9`; empty when there is none."""
-    numbers: list[int] = []
-    for part in text.split("-")[0].split("."):
-        if not part.isdigit():
-            break
-        numbers.append(int(part))
-    return tuple(numbers)
+    found = re.match(r"\d+(\.\d+)*", text)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
 def minor_of(version: str) -> str:
@@ -84,6 +81,8 @@ def _obstacle(facts: HostFacts, minor: str, data: Mapping[str, Any]) -> str | No
     needs = data["kubernetes"].get(minor)
     if needs is None:
         return f"host-setup/compatibility.yaml says nothing of {minor}"
+    if not parse(facts.kernel):
+        return f"the host's kernel is not known ({facts.kernel or 'no answer'})"
     if parse(facts.kernel) < parse(needs["kernel"]):
         return f"it needs Linux {needs['kernel']}, and this is {facts.kernel}"
     return None

@@ -137,3 +137,15 @@ def test_a_chosen_mtu_holds_for_pods_and_for_flannel() -> None:
     documents = yaml.safe_load_all(apply.operations()[0].stdin or b"")
     settings = next(each["data"]["net-conf.json"] for each in documents if each["kind"] == "ConfigMap")
     assert json.loads(settings)["Backend"] == {"Type": "vxlan", "Port": 8472, "MTU": 1400}
+
+
+def test_a_host_without_a_default_route_gets_the_ways_it_lacks() -> None:
+    """Pods there get no answer for their gateway, and the host's programs none from Services."""
+    facts = recorded_facts("new-node")
+    assert [each.id for each in network.desire_cni(facts, node_spec())] == [f"file:{network.CNI_CONFIGURATION}"]
+    gapped = dataclasses.replace(facts, default_devices=())
+    unit, enabled, _ = network.desire_cni(gapped, node_spec())
+    assert isinstance(unit, File)
+    assert b"ip route replace 169.254.1.1/32 dev eth0\n" in unit.content
+    assert b"ip route replace 10.96.0.0/12 dev eth0 src 172.30.250.11\n" in unit.content
+    assert enabled.id == "unit:kubelab-routes.service"

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import pytest
 
 from kubelab_helpers.errors import BlockedError
-from kubelab_helpers.hosts.change import Correction
 from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.file import File, Program, parents
 from kubelab_helpers.hosts.kernel import Module
@@ -66,10 +65,10 @@ GOLDEN = {
     "new-node": [*DIRECTORIES, "swap", *SYSCTLS, HOSTS, *RESOLVER, *PROGRAMS, *RUNTIME],
     # Its /etc/hosts has the endpoint already.
     "control-plane": [*DIRECTORIES, "swap", *SYSCTLS, *RESOLVER, *PROGRAMS, *RUNTIME],
-    "machine": [*DIRECTORIES, "correction:packages", "swap", *SYSCTLS, HOSTS, *RESOLVER, *PROGRAMS, *RUNTIME],
+    "machine": [*DIRECTORIES, "packages:node", "swap", *SYSCTLS, HOSTS, *RESOLVER, *PROGRAMS, *RUNTIME],
     "bare-host": [
         *DIRECTORIES,
-        "correction:packages",
+        "packages:node",
         "swap",
         "file:/etc/modules-load.d/kubelab.conf",
         "module:br_netfilter",
@@ -161,12 +160,10 @@ def test_every_refusal_is_told_at_once() -> None:
 
 def test_only_missing_packages_are_installed() -> None:
     (change,) = system.desire_packages(bare_host(), node_spec())
-    assert isinstance(change, Correction)
-    assert [str(command) for command in change.commands] == [
-        "apt-get update",
-        "apt-get install --yes --no-install-recommends ipset socat",
-    ]
-    assert all(("DEBIAN_FRONTEND", "noninteractive") in command.env for command in change.commands)
+    assert change.summary == "install packages ipset, socat"
+    refresh, install = change.operations()
+    assert refresh.argv == ("apt-get", "--quiet", "update")
+    assert install.argv[4:] == ("install", "apt", "/var/lib/kubelab/packages/node", "ipset", "socat")
     assert system.desire_packages(recorded_facts("new-node"), node_spec()) == []
 
 

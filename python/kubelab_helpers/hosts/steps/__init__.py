@@ -9,6 +9,7 @@ PREPARATION: tuple[Step, ...] = (
     Step("directories", system.desire_directories),
     Step("packages", system.desire_packages),
     Step("swap", system.desire_no_swap),
+    Step("selinux", system.desire_permissive_selinux),
     Step("kernel", system.desire_kernel),
     Step("names", system.desire_names),
     Step("resolver", system.desire_resolver),

@@ -9,6 +9,7 @@ from kubelab_helpers.hosts.distribution import distribution_of
 from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.file import Directory, File, Line, NoLine
 from kubelab_helpers.hosts.kernel import Module, NoSwap, Sysctl
+from kubelab_helpers.hosts.packages import Packages
 from kubelab_helpers.hosts.spec import NodeSpec
 
 SYSCTLS = {
@@ -26,6 +27,7 @@ HOSTS_FILE = "/etc/hosts"
 VOLUMES = "/var/lib/kubelab/volumes"
 VOLUMES_OWNER = "1000:1000"
 """The chart's volume provisioner runs as this user, so that it needs no root (values: storage.provisioner)."""
+SELINUX_CONFIG = "/etc/selinux/config"
 RESOLV_CONF = "/etc/kubernetes/kubelab/resolv.conf"
 
 
@@ -35,14 +37,28 @@ def desire_packages(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     missing = sorted({package for program, package in distribution.programs.items() if program not in facts.programs})
     if not missing:
         return []
-    refresh = Command(distribution.refresh, env=distribution.environment)
-    install = Command((*distribution.install, *missing), env=distribution.environment, timeout_seconds=900)
-    return [Correction("packages", f"install packages {', '.join(missing)}", (refresh, install))]
+    return [Packages(distribution.family, distribution.refresh, tuple(missing))]
 
 
 def desire_no_swap(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     """No swap is in use, now and after a restart."""
     return [NoSwap()]
+
+
+def desire_permissive_selinux(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """SELinux permissive, now and after a restart, as kubeadm asks; a rollback makes it enforcing again.
+
+    https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/install-kubeadm/ (Red Hat-based distributions)
+    """
+    changes: list[Change] = []
+    text = facts.contents.get(SELINUX_CONFIG, "")
+    lines = ["SELINUX=permissive" if line.strip() == "SELINUX=enforcing" else line for line in text.splitlines()]
+    if lines != text.splitlines():
+        changes.append(File(SELINUX_CONFIG, "".join(f"{line}\n" for line in lines).encode()))
+    if facts.selinux == "enforcing":
+        enforce, permit = Command(("setenforce", "1")), Command(("setenforce", "0"))
+        changes.append(Correction("selinux", "make SELinux permissive", (permit,), (enforce,)))
+    return changes
 
 
 def desire_kernel(facts: HostFacts, spec: NodeSpec) -> list[Change]:
