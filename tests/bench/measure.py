@@ -23,6 +23,7 @@ from kubelab_helpers.cluster.spec import LabSpec
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.runner import ContainerRunner
 from kubelab_helpers.images.catalog import load_catalog
+from tests.bench.hosts import measure_hosts, measure_plans
 from tests.e2e.hub import HubSession
 
 Figures = dict[str, Any]
@@ -120,8 +121,10 @@ MEASUREMENTS = {
     "memory": measure_memory,
     "spawn": measure_spawn,
     "up-cold": measure_up_cold,
+    "hosts": measure_hosts,
+    "plans": measure_plans,
 }
-DEFAULT = ("up-cached", "help", "up-again", "memory", "spawn")
+DEFAULT = ("up-cached", "help", "up-again", "memory", "spawn", "hosts", "plans")
 
 
 def summarize(seconds: Sequence[float]) -> Figures:

@@ -20,8 +20,12 @@ CACHE = "/opt/kubelab-cache/kubelab/artifacts"
 
 @pytest.fixture(scope="session")
 def python_image(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Build the image of a host with Python on which this tree's wheel is installed, and return its name."""
-    context = tmp_path_factory.mktemp("host-python")
+    """Return the image of a host with Python on which this tree's wheel is installed."""
+    return build_python_image(tmp_path_factory.mktemp("host-python"))
+
+
+def build_python_image(context: Path) -> str:
+    """Build that image from a folder of its own, and return its name."""
     shutil.copy(IMAGES / "python" / "Dockerfile", context)
     download_wheels(context / "wheels")
     command = ["docker", "build", "--quiet", "--build-arg", f"BASE={node_image()}", "--tag", PYTHON_IMAGE, str(context)]
