@@ -40,6 +40,8 @@ if command -v ctr >/dev/null 2>&1 && systemctl cat containerd >/dev/null 2>&1; t
         sleep 0.2
     done
     for id in $(ctr containers list --quiet); do ctr containers delete "$id" >/dev/null 2>&1; done
+    # A container that was just being made has left a lease, which would keep its layer for a day.
+    for lease in $(ctr leases list --quiet); do ctr leases delete --sync "$lease" >/dev/null 2>&1; done
     left=$(ctr tasks list --quiet; processes)
     [ -z "$left" ] || { echo "these containers or processes did not end: $left" >&2; exit 1; }
     # Its memory of pods that are gone would meet the next kubelet.

@@ -7,6 +7,7 @@ from typing import Any
 
 from kubelab_helpers.errors import KubelabError, PartlyDoneError
 from kubelab_helpers.hosts import journal
+from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.facts import probe_host
 from kubelab_helpers.hosts.plan import Plan, PlannedChange, Step, desire, plan
 from kubelab_helpers.hosts.runner import Runner
@@ -66,16 +67,23 @@ def end_run(runner: Runner, state: HostState) -> None:
         runner.check(journal.append([journal.end_line(state.ledger.open_run)]))
 
 
-def _make(runner: Runner, host: str, planned: PlannedChange) -> None:
+def run_all(runner: Runner, commands: Sequence[Command], what: str) -> None:
+    """Run commands in order; PartlyDoneError with `what` when one fails: the same call goes on from there."""
     try:
-        for command in (*(planned.change.recover() if planned.again else ()), *planned.change.operations()):
+        for command in commands:
             runner.check(command)
     except KubelabError as error:
         raise PartlyDoneError(
-            f"{host}: step {planned.step}: {planned.change.summary} failed\n{error.what}",
+            f"{what} failed\n{error.what}",
             repeat=error.repeat,
-            next_step="mend the cause and run the same command again: it goes on from this change",
+            next_step="mend the cause and run the same command again: it goes on from there",
         ) from error
+
+
+def _make(runner: Runner, host: str, planned: PlannedChange) -> None:
+    change = planned.change
+    commands = (*(change.recover() if planned.again else ()), *change.operations())
+    run_all(runner, commands, f"{host}: step {planned.step}: {change.summary}")
 
 
 def converge(

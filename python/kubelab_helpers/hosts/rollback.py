@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kubelab_helpers.errors import BlockedError, InvalidInputError, KubelabError, PartlyDoneError
+from kubelab_helpers.errors import BlockedError, InvalidInputError
 from kubelab_helpers.hosts import journal
 from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.executor import run_all
 from kubelab_helpers.hosts.ledger import Entry, Ledger
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.state import FileState, probe_state
@@ -96,11 +97,11 @@ def apply_rollback(runner: Runner, decided: Rollback, reporter: Reporter, task: 
     for count, entry in enumerate(decided.entries):
         reporter.advance(task, count, f"undo: {entry.summary}")
         runner.check(journal.append([*closing, journal.undo_line(entry, "undo")]))
-        _run_all(runner, decided.host, entry.undo, entry.summary)
+        run_all(runner, entry.undo, f"{decided.host}: putting back: {entry.summary}")
         closing = [journal.undo_line(entry, "undone")]
     if closing:
         runner.check(journal.append(closing))
-    _run_all(runner, decided.host, decided.settle, "the end of the rollback")
+    run_all(runner, decided.settle, f"{decided.host}: the end of the rollback")
     if decided.entries or decided.settle:
         ended = [journal.end_line(decided.entries[-1].run)] if decided.entries else []
         runner.check(journal.append([journal.settled_line(), *ended]))
@@ -111,18 +112,6 @@ def apply_rollback(runner: Runner, decided: Rollback, reporter: Reporter, task: 
 def entry_data(entry: Entry) -> dict[str, Any]:
     """Return an entry for people and programs."""
     return {"run": entry.run, "step": entry.step, "id": entry.change, "path": entry.path, "summary": entry.summary}
-
-
-def _run_all(runner: Runner, host: str, commands: Sequence[Command], what: str) -> None:
-    try:
-        for command in commands:
-            runner.check(command)
-    except KubelabError as error:
-        raise PartlyDoneError(
-            f"{host}: putting back failed at: {what}\n{error.what}",
-            repeat=error.repeat,
-            next_step="mend the cause and run the same command again: it goes on from there",
-        ) from error
 
 
 def _paths(entries: Sequence[Entry]) -> list[str]:

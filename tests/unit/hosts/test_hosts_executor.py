@@ -32,14 +32,6 @@ WRITING = (2, 4, 5, 6, 8, 9, 10, 11, 12, 13)
 
 
 @pytest.fixture
-def state_folder(tmp_path: Path) -> Path:
-    """Return the folder that stands for /var/lib/kubelab."""
-    folder = tmp_path / "state"
-    (folder / "stamps").mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
 def host(tmp_path: Path) -> Path:
     """Return the folder that stands for the host's file system."""
     folder = tmp_path / "host"

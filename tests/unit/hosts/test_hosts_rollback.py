@@ -27,13 +27,6 @@ OWNER = f"{os.geteuid()}:{os.getegid()}"
 
 
 @pytest.fixture
-def state_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "state"
-    (folder / "stamps").mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
 def host(tmp_path: Path) -> Path:
     """Return a host's file system with a file and a line of others in it, and an empty directory."""
     folder = tmp_path / "host"
@@ -195,7 +188,7 @@ def test_a_failed_command_says_where_and_can_be_repeated(state_folder: Path, hos
     converge(runner, steps_of(host))
     backups = state_folder / "backups"
     backups.rename(state_folder / "elsewhere")
-    with pytest.raises(PartlyDoneError, match=r"putting back failed at: write .*theirs"):
+    with pytest.raises(PartlyDoneError, match=r"putting back: write .*theirs .* failed"):
         roll_back(runner)
     (state_folder / "backups").rmdir()
     (state_folder / "elsewhere").rename(backups)
