@@ -93,7 +93,8 @@ def _measure_init(name: str, one: Machine) -> Figures:
     for command in take_down(keep=False):
         one.runner.check(command)
     one.shell(
-        "rm -rf /etc/kubernetes/kubelab/*.yaml /var/lib/kubelab/stamps/kubeadm-init /var/lib/kubelab/stamps/network*"
+        "rm -f /etc/kubernetes/kubelab/*.yaml; cd /var/lib/kubelab/stamps; "
+        "rm -f kubeadm-init encryption-key network network-definitions"
     )
     kubelab = _seconds(by_kubelab)
     return {"by_hand_to_dns": hand, "init_prepared_to_dns": kubelab, "ratio": round(kubelab / hand, 2)}

@@ -62,7 +62,7 @@ def check_cgroup(subject: Subject) -> Iterator[Finding]:
     yield warning(
         "cgroup",
         "cgroup v1, which Kubernetes is leaving",
-        "kubelet refuses it by default since 1.35, which failCgroupV1: false turns off; containerd drops it by May 2029",
+        "kubelet refuses it by default since 1.35, which failCgroupV1 turns off; containerd drops it by May 2029",
         "boot with systemd.unified_cgroup_hierarchy=1 where the distribution can",
         CGROUP_LINK,
     )
