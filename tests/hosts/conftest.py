@@ -30,6 +30,9 @@ def build_python_image(context: Path) -> str:
     download_wheels(context / "wheels")
     command = ["docker", "build", "--quiet", "--build-arg", f"BASE={node_image()}", "--tag", PYTHON_IMAGE, str(context)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
+    # The image of the run before has lost its name, and nobody else would remove it.
+    prune = ["docker", "image", "prune", "--force", "--filter", "label=io.kubelab.tests=host-python"]
+    subprocess.run(prune, check=True, capture_output=True, timeout=120)
     return PYTHON_IMAGE
 
 

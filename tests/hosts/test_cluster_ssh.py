@@ -18,6 +18,8 @@ from kubelab_helpers.hosts.ledger import read_ledger
 from tests.hosts.ssh_hosts import DEPLOYMENT_IMAGE, SshHosts, kubectl, ssh_hosts
 from tests.hosts.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 CLUSTER = "kl4s-lab"
 KUBELAB = Path(sys.executable).with_name("kubelab")
 CONTROL: dict[str, object] = {"name": "control", "role": "control-plane", "ssh": {"user": "root"}}

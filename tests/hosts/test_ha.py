@@ -11,6 +11,8 @@ from tests.hosts.ssh_hosts import DEPLOYMENT_IMAGE, SshHosts, kubectl, ssh_hosts
 from tests.hosts.test_cluster_ssh import answer, kubelab
 from tests.hosts.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 CLUSTER = "kl4s-ha"
 CONTROL_PLANES = ("first", "second", "third")
 GRACE_SECONDS = 90
