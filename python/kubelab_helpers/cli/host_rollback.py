@@ -68,6 +68,7 @@ def rollback(
         _print(decided, output, done=False)
         return
     _require(yes, "kubelab-host rollback")
+    _leave_cluster(runner, decided)
     with render.ProgressReporter() as reporter:
         apply_rollback(runner, decided, reporter, "rollback")
     _print(decided, output, done=True)
@@ -95,6 +96,7 @@ def reset(
         _print(decided, output, done=False)
         return
     _require(yes, "kubelab-host reset")
+    _leave_cluster(runner, decided)
     with render.ProgressReporter() as reporter:
         reset_host(runner, runner.name, reporter, keep_changed=keep_changed, delete_homes=delete_homes)
     _print(decided, output, done=True)
@@ -106,6 +108,14 @@ def _this_host() -> Runner:
     from kubelab_helpers.hosts.runner import LocalRunner
 
     return LocalRunner(socket.gethostname())
+
+
+def _leave_cluster(runner: Runner, decided: Rollback) -> None:
+    """Tell the other control planes before a host stops being one."""
+    from kubelab_helpers.cluster.etcd import leave_etcd
+
+    if {"action:kubeadm-init", "action:kubeadm-join"} & {entry.change for entry in decided.entries}:
+        leave_etcd(runner)
 
 
 def _require(yes: bool, command: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from kubelab_helpers.cluster.network import KUBECTL
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.facts import probe_host
 from kubelab_helpers.hosts.runner import Runner
 
 PKI = "/etc/kubernetes/pki/etcd"
@@ -57,6 +58,23 @@ def remove_etcd_member(acting: Runner, address: str) -> bool:
     require_quorum([member for member in members if member is not leaving and not member.learner])
     _call(acting, "member/remove", {"ID": leaving.id})
     return True
+
+
+def leave_etcd(host: Runner) -> bool:
+    """Take this host's own member out of etcd before the host is reset; return whether others are left.
+
+    With two control planes a member that never comes back is the end of both. Where etcd does not answer there is
+    nobody to be told, and the last member has nobody to leave. BlockedError when those that stay could decide nothing.
+    """
+    if host.run(Command(("test", "-e", f"{PKI}/healthcheck-client.crt"))).status != 0:
+        return False
+    own = {address for _, address in probe_host(host).addresses}
+    try:
+        members = read_etcd(host)
+    except KubelabError:
+        return False
+    leaving = [member.address for member in members if member.address in own]
+    return len(members) > 1 and any(remove_etcd_member(host, address) for address in leaving)
 
 
 def require_quorum(staying: Sequence[EtcdMember]) -> None:
