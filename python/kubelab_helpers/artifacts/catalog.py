@@ -47,6 +47,8 @@ class Catalog:
     """All parts by name."""
 
     artifacts: dict[str, Artifact]
+    kubernetes_versions: tuple[str, ...] = ()
+    """Those that parts are carried of; a new cluster gets the first."""
 
     def get(self, name: str) -> Artifact:
         """Return one part; InvalidInputError names the nearest when there is none of that name."""
@@ -57,6 +59,19 @@ class Catalog:
             hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(self.artifacts)}"
             raise InvalidInputError(f"there is no artifact {name}", next_step=hint)
         return self.artifacts[name]
+
+    def in_version(self, name: str, kubernetes: str) -> str:
+        """Return the name of a part in a version of Kubernetes: its own, unless that version has one beside it.
+
+        InvalidInputError for a version of which no parts are carried.
+        """
+        if kubernetes not in self.kubernetes_versions:
+            raise InvalidInputError(
+                f"this kubelab carries no parts of Kubernetes {kubernetes}",
+                next_step=f"it carries {' and '.join(self.kubernetes_versions)}; another release of kubelab has others",
+            )
+        beside = f"{name}@{kubernetes}"
+        return beside if beside in self.artifacts else name
 
     def key(self, name: str) -> str:
         """Return a hash of all that decides an artifact's content: architecture, recipe, pinned inputs, its parts.
@@ -95,7 +110,7 @@ def load_catalog(path: Path | None = None) -> Catalog:
             f"{source.name}: {error.json_path}: {error.message}", next_step="mend that entry; the schema is beside it"
         )
     artifacts = {each.name: each for each in _read_artifacts(data["artifacts"], data["versions"])}
-    catalog = Catalog(artifacts)
+    catalog = Catalog(artifacts, _listed(data["versions"]).get("kubernetes", ()))
     for artifact in artifacts.values():
         for dependency in artifact.dependencies:
             catalog.get(dependency)
@@ -104,7 +119,7 @@ def load_catalog(path: Path | None = None) -> Catalog:
 
 def _read_artifacts(entries: dict[str, Any], versions: dict[str, Any]) -> Iterator[Artifact]:
     """Yield each entry in its first version, then as `name@version` in each further one."""
-    listed = {name: found if isinstance(found, list) else [found] for name, found in versions.items()}
+    listed = _listed(versions)
     for name, entry in entries.items():
         yield _artifact(name, entry, listed.get(entry["version"], [entry["version"]])[0])
     for group, (_, *further) in listed.items():
@@ -113,6 +128,10 @@ def _read_artifacts(entries: dict[str, Any], versions: dict[str, Any]) -> Iterat
             for name, entry in alike.items():
                 made = _artifact(name, _point_to(version, entry, alike.keys()), version)
                 yield replace(made, name=f"{name}@{version}")
+
+
+def _listed(versions: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(found) if isinstance(found, list) else (found,) for name, found in versions.items()}
 
 
 def _point_to(version: str, entry: dict[str, Any], alike: Set[str]) -> dict[str, Any]:

@@ -10,10 +10,12 @@ import typer
 from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption, YesOption
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from kubelab_helpers.lab.context import Lab
-    from kubelab_helpers.result import Reporter
+    from kubelab_helpers.lab.stages import Stage
+    from kubelab_helpers.result import Reporter, StageResult
 
 cluster_app = typer.Typer(help="The cluster: many hosts, from kubelab.yaml, over OpenSSH.", no_args_is_help=True)
 HostArgument = Annotated[str, typer.Argument(help="A host of kubelab.yaml.", show_default=False)]
@@ -99,6 +101,39 @@ def remove(
 
 
 @cluster_app.command()
+def upgrade(
+    file: FileOption = None,
+    output: OutputOption = Output.TEXT,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, in which order.")] = False,
+    drain_seconds: Annotated[float, typer.Option(min=1, help="How long each node's pods have to move away.")] = 300,
+    force: Annotated[
+        bool, typer.Option("--force", help="End pods that nothing starts anew, such as users' servers.")
+    ] = False,
+) -> None:
+    """Bring the cluster to the Kubernetes that kubelab.yaml names, one node after the other. Run it again to go on.
+
+    etcd is saved first. Kubernetes cannot go back: see docs/upgrade.md for what to do when something fails.
+
+    Example: kubelab cluster upgrade --dry-run
+    Example: kubelab cluster upgrade --force
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.lab.lock import hold_locks
+    from kubelab_helpers.lab.stages import run_stages
+    from kubelab_helpers.lab.upgrade import DrainOptions, decide_upgrade, upgrade_stages
+
+    with render.ProgressReporter() as reporter:
+        lab = _lab(file, reporter)
+        with hold_locks(lab):
+            stages = upgrade_stages(lab, decide_upgrade(lab, force=force), DrainOptions(drain_seconds, force))
+            results = [] if dry_run else run_stages(lab, stages, "cluster upgrade")
+    if dry_run:
+        _print_stages(lab, stages, output)
+        return
+    _print_results(lab, results, output)
+
+
+@cluster_app.command()
 def status(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
     """Show nodes, etcd's members and the days until certificates end. Exit status 1 when something is not well.
 
@@ -122,7 +157,6 @@ def _apply(file: Path | None, output: Output, command: str, name: str | None = N
     from kubelab_helpers.cli import render
     from kubelab_helpers.lab.lock import hold_locks
     from kubelab_helpers.lab.stages import APPLY_STAGES, run_stages
-    from kubelab_helpers.result import Outcome
 
     with render.ProgressReporter() as reporter:
         lab = _lab(file, reporter)
@@ -130,6 +164,23 @@ def _apply(file: Path | None, output: Output, command: str, name: str | None = N
             lab.spec.host(name)
         with hold_locks(lab):
             results = run_stages(lab, APPLY_STAGES, f"cluster {command}")
+    _print_results(lab, results, output)
+
+
+def _print_stages(lab: Lab, stages: Sequence[Stage], output: Output) -> None:
+    from kubelab_helpers.cli import render
+
+    if output is Output.JSON:
+        listed = [{"name": each.name, "title": each.title} for each in stages]
+        render.print_json({"cluster": lab.spec.name, "kubernetes": lab.spec.kubernetes_version, "stages": listed})
+        return
+    render.print_table(("stage", "what it does"), [[each.name, each.title] for each in stages])
+
+
+def _print_results(lab: Lab, results: Sequence[StageResult], output: Output) -> None:
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.result import Outcome
+
     if output is Output.JSON:
         stages = [{**vars(each), "seconds": round(each.seconds, 2)} for each in results]
         render.print_json({"cluster": lab.spec.name, "kubeconfig": str(lab.kubeconfig), "stages": stages})

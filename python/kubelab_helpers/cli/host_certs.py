@@ -56,7 +56,7 @@ def enable(
     from kubelab_helpers.cli import render
     from kubelab_helpers.cluster import snapshots as etcd
     from kubelab_helpers.hosts.executor import apply_plan, end_run
-    from kubelab_helpers.hosts.plan import plan
+    from kubelab_helpers.hosts.plan import PlannedChange, plan
     from kubelab_helpers.hosts.runner import LocalRunner
     from kubelab_helpers.hosts.spec import LocalProgram
     from kubelab_helpers.hosts.state import probe_state
@@ -68,7 +68,7 @@ def enable(
         store = Store(require_source(source))
         paths = store.fetch(etcd.TOOLS, reporter)
         tools = {name: LocalProgram(path, store.sha256(name)) for name, path in paths.items()}
-        desired = etcd.desire_snapshots(tools, hours, keep)
+        desired = [PlannedChange(etcd.STEP, change) for change in etcd.desire_snapshots(tools, hours, keep)]
         state = probe_state(runner, (name for each in desired for name in each.change.watched))
         made = apply_plan(runner, plan(runner.name, desired, state), state, reporter, etcd.STEP)
         end_run(runner, probe_state(runner, ()))

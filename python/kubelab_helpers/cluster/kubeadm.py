@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from kubelab_helpers.cluster.patches import node_patches
 from kubelab_helpers.hosts.change import BACKUPS, Action, Change
@@ -25,6 +26,8 @@ JOIN_FILE = "/run/kubelab/join.yaml"
 UPLOAD_FILE = "/run/kubelab/upload.yaml"
 KUBEADM = "/usr/local/bin/kubeadm"
 KUBEADM_TIMEOUT_SECONDS = 400.0
+UPGRADE = "kubeadm-upgrade"
+"""The stamp of the version that a node was upgraded to last."""
 
 KUBELET_NAMES = (  # noqa: SIM905 — twenty quoted words are no easier to read
     "config.yaml kubeadm-flags.env instance-config.yaml pki pods plugins plugins_registry pod-resources device-plugins "
@@ -175,6 +178,30 @@ def join_step(credentials: JoinCredentials | None, *, schedulable: bool = False)
         return [*shared, join]
 
     return Step("join", desire)
+
+
+def upgrade_step(part: Literal["apply", "node"], *, patched: bool) -> Step:
+    """Return the step that brings a node's control plane and kubelet configuration to the kubeadm that is there.
+
+    `apply`: on the cluster's first node of that version, for the cluster's own objects too. `patched`: whether the node
+    joined as a control plane, so that its manifests are the cluster's with its own patches.
+    https://kubernetes.io/docs/reference/setup-tools/kubeadm/kubeadm-upgrade/
+    """
+
+    def desire(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+        what = ("apply", f"v{spec.kubernetes_version}", "--yes") if part == "apply" else ("node",)
+        patches = (f"--patches={PATCHES}",) if patched else ()
+        return [
+            Action(
+                UPGRADE,
+                f"kubeadm upgrade {part} (Kubernetes {spec.kubernetes_version})",
+                spec.kubernetes_version,
+                (_kubeadm("upgrade", *what, *patches),),
+                one_way=True,
+            )
+        ]
+
+    return Step("upgrade", desire)
 
 
 def _join(credentials: JoinCredentials, spec: NodeSpec, schedulable: bool) -> Command:

@@ -6,7 +6,7 @@ Everything is asked with the control plane's own kubectl, so that an operator ne
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from kubelab_helpers.hosts.spec import Role
 READY_TIMEOUT_SECONDS = 180.0
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 OWN_API = "https://127.0.0.1:6443"
+HELD = "kubelab.io/held-for-upgrade"
+"""The annotation that says whose the cordon is: a node that its owner cordoned stays so."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Member:
     schedulable: bool
     version: str
     address: str
+    held: bool = False
+    """Whether kubelab has cordoned it for an upgrade that has not ended."""
 
 
 def find_acting(control_planes: Sequence[Runner]) -> Runner:
@@ -56,6 +60,26 @@ def find_acting(control_planes: Sequence[Runner]) -> Runner:
 def read_members(acting: Runner) -> list[Member]:
     """Return the cluster's nodes; ApiError when the API server does not answer."""
     return [_member(item) for item in _read_items(acting, "nodes")]
+
+
+def read_api_servers(acting: Runner) -> dict[str, str]:
+    """Return each API server's version, like 1.37.2, by its node: what kubelet was told to run there."""
+    pods = _read_items(acting, "pods", "--namespace=kube-system", "--selector=component=kube-apiserver")
+    return {
+        pod["spec"]["nodeName"]: pod["spec"]["containers"][0]["image"].rpartition(":")[2].removeprefix("v")
+        for pod in pods
+    }
+
+
+def find_bare_pods(acting: Runner, nodes: Collection[str]) -> list[str]:
+    """Return `namespace/pod on node` of pods that run on these nodes and that nothing starts anew elsewhere."""
+    return [
+        f"{pod['metadata']['namespace']}/{pod['metadata']['name']} on {pod['spec']['nodeName']}"
+        for pod in _read_items(acting, "pods", "--all-namespaces")
+        if pod["spec"].get("nodeName") in nodes
+        and not pod["metadata"].get("ownerReferences")
+        and pod["status"].get("phase") not in {"Succeeded", "Failed"}
+    ]
 
 
 def wait_until_ready(find: Callable[[], Runner], names: Sequence[str]) -> None:
@@ -87,12 +111,30 @@ def spread_dns(acting: Runner) -> bool:
     return True
 
 
-def drain(acting: Runner, name: str, timeout_seconds: float) -> None:
+def hold(acting: Runner, name: str) -> None:
+    """Say that the cordon which a drain is about to set is kubelab's own; ApiError when the API does not take it."""
+    _write(acting, "annotate", "node", name, f"{HELD}=true", "--overwrite")
+
+
+def release(acting: Runner, name: str) -> None:
+    """Let a held node take pods again; ApiError when the API does not take it, as just after its start."""
+    _write(acting, "uncordon", name)
+    _write(acting, "annotate", "node", name, f"{HELD}-")
+
+
+def drain(acting: Runner, name: str, timeout_seconds: float, *, force: bool = False) -> None:
     """Move every pod off a node, as disruption budgets allow; BlockedError past the deadline. It stays cordoned.
 
-    Data in emptyDir volumes goes with the pods; pods without a controller are not removed.
+    Data in emptyDir volumes goes with the pods. With `force`, pods that nothing starts anew elsewhere (users' servers
+    are such) are ended; without it they block the drain.
     """
-    arguments = (name, "--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={timeout_seconds:.0f}s")
+    arguments: tuple[str, ...] = (
+        name,
+        "--ignore-daemonsets",
+        "--delete-emptydir-data",
+        f"--timeout={timeout_seconds:.0f}s",
+    )
+    arguments += ("--force",) if force else ()
     done = acting.run(_kubectl("drain", *arguments, timeout_seconds=timeout_seconds + 60, request=None))
     if done.status != 0:
         tail = "\n".join(done.error_text.strip().splitlines()[-8:])
@@ -111,6 +153,7 @@ def delete_node(acting: Runner, name: str) -> None:
 def _member(item: dict[str, Any]) -> Member:
     status = item["status"]
     labels = item["metadata"].get("labels", {})
+    annotations = item["metadata"].get("annotations", {})
     return Member(
         name=item["metadata"]["name"],
         role="control-plane" if CONTROL_PLANE_LABEL in labels else "worker",
@@ -118,6 +161,7 @@ def _member(item: dict[str, Any]) -> Member:
         schedulable=not item["spec"].get("unschedulable", False),
         version=status["nodeInfo"]["kubeletVersion"],
         address=next((each["address"] for each in status["addresses"] if each["type"] == "InternalIP"), ""),
+        held=HELD in annotations,
     )
 
 
@@ -138,6 +182,14 @@ def _read_items(acting: Runner, *what: str) -> list[dict[str, Any]]:
         raise ApiError(f"{acting.name}: the API server does not answer: {answer.error_text.strip()}")
     items: list[dict[str, Any]] = json.loads(answer.text)["items"]
     return items
+
+
+def _write(acting: Runner, *what: str) -> None:
+    done = acting.run(_kubectl(*what, timeout_seconds=30))
+    if done.status != 0:
+        raise ApiError(
+            f"{acting.name}: the API server refuses: {done.error_text.strip()}", repeat=f"kubectl {' '.join(what)}"
+        )
 
 
 def _kubectl(*arguments: str, timeout_seconds: float, request: str | None = "10s") -> Command:

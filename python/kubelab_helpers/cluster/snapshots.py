@@ -13,7 +13,6 @@ from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.change import Change, stamp_of
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.file import Directory, File, Program
-from kubelab_helpers.hosts.plan import PlannedChange
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.service import Unit
 from kubelab_helpers.hosts.spec import LocalProgram
@@ -26,6 +25,8 @@ SERVICE = "kubelab-etcd-snapshot.service"
 TOOLS = ("etcdctl", "etcdutl")
 EVERY_HOURS, KEEP = 6, 12
 STEP = "etcd snapshots"
+STAMP = f"unit-{TIMER}"
+"""Stands where the timer was set up."""
 
 # One line a snapshot: path, tab, what etcdutl says of it as JSON. What it cannot read has no second word.
 _LIST = """set -eu
@@ -49,13 +50,11 @@ class Snapshot:
     size: int = 0
 
 
-def desire_snapshots(
-    tools: Mapping[str, LocalProgram], hours: int = EVERY_HOURS, keep: int = KEEP
-) -> list[PlannedChange]:
+def desire_snapshots(tools: Mapping[str, LocalProgram], hours: int = EVERY_HOURS, keep: int = KEEP) -> list[Change]:
     """Return what a control plane must have to make snapshots, and the timer that makes them."""
     service = render("etcd/snapshot.service", program=PROGRAM, directory=DIRECTORY, keep=keep)
     timer = render("etcd/snapshot.timer", hours=hours)
-    changes: list[Change] = [
+    return [
         *(Program(f"/usr/local/bin/{name}", tools[name].path, tools[name].sha256) for name in TOOLS),
         File(PROGRAM, render("etcd/snapshot.sh"), mode=0o755),
         Directory(DIRECTORY, mode=0o700),
@@ -63,7 +62,6 @@ def desire_snapshots(
         File(f"/etc/systemd/system/{TIMER}", timer),
         Unit(TIMER, stamp_of(service, timer)),
     ]
-    return [PlannedChange(STEP, change) for change in changes]
 
 
 def require_control_plane(runner: Runner) -> None:

@@ -19,13 +19,17 @@ Part = Literal["apply", "node", "kubelet"]
 
 @dataclass(frozen=True)
 class NodeVersion:
-    """A node as the cluster has it. `api_server`: its API server's version, empty on a worker."""
+    """A node as the cluster has it. `api_server`: its API server's version, empty on a worker.
+
+    `cut_off`: an upgrade of it was begun there and did not end.
+    """
 
     name: str
     role: Role
     kubelet: str
     ready: bool
     api_server: str = ""
+    cut_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,10 @@ class UpgradeStage:
     part: Part
 
 
-def plan_upgrade(nodes: Sequence[NodeVersion], wanted: str, *, snapshot_refused: str = "") -> tuple[UpgradeStage, ...]:
+def plan_upgrade(nodes: Sequence[NodeVersion], wanted: str) -> tuple[UpgradeStage, ...]:
     """Return what is still to be done, in order: empty when every node has the version.
 
-    `nodes`: the control plane with which it begins first. `snapshot_refused`: why etcd's snapshot cannot be made.
+    `nodes`: the control plane with which it begins first.
     Versions are texts like 1.37.2. BlockedError lists every reason why it must not begin, with the remedy of each.
     A cluster of which some nodes have the wanted version already is one whose upgrade was cut off: it goes on.
     """
@@ -48,8 +52,6 @@ def plan_upgrade(nodes: Sequence[NodeVersion], wanted: str, *, snapshot_refused:
     if not left:
         return ()
     reasons = [reason for node in nodes for reason in _refusals(node, nodes, target, wanted)]
-    if snapshot_refused:
-        reasons.append(f"no etcd snapshot can be made first: {snapshot_refused}; mend that")
     if reasons:
         raise BlockedError("the upgrade is refused: " + "\n".join(reasons), next_step="nothing was touched")
     founder = next(node.name for node in nodes if node.role == "control-plane")
@@ -70,7 +72,8 @@ def parse_version(text: str) -> tuple[int, int, int]:
 
 
 def _missing(node: NodeVersion, target: tuple[int, int, int]) -> list[UpgradeStage]:
-    server_behind = bool(node.api_server) and parse_version(node.api_server) != target
+    # kubeadm changes the API server first: its version alone does not say that the rest of the control plane is done.
+    server_behind = bool(node.api_server) and (parse_version(node.api_server) != target or node.cut_off)
     kubelet_behind = parse_version(node.kubelet) != target
     # A worker's `kubeadm upgrade node` writes kubelet's configuration, which goes with the kubelet.
     first = [UpgradeStage(node.name, "node")] if server_behind or (kubelet_behind and not node.api_server) else []
@@ -78,12 +81,13 @@ def _missing(node: NodeVersion, target: tuple[int, int, int]) -> list[UpgradeSta
 
 
 def _begins(stage: UpgradeStage, founder: str, nodes: Sequence[NodeVersion], target: tuple[int, int, int]) -> bool:
-    applied = any(node.api_server and parse_version(node.api_server) == target for node in nodes)
+    applied = any(node.api_server and parse_version(node.api_server) == target and not node.cut_off for node in nodes)
     return stage.part == "node" and stage.node == founder and not applied
 
 
 def _refusals(node: NodeVersion, nodes: Sequence[NodeVersion], target: tuple[int, int, int], wanted: str) -> list[str]:
-    reasons = [] if node.ready else [f"{node.name} is not Ready; mend it, or remove it from the cluster"]
+    well = node.ready or node.cut_off
+    reasons = [] if well else [f"{node.name} is not Ready; mend it, or remove it from the cluster"]
     for what, text in (("API server", node.api_server), ("kubelet", node.kubelet)):
         if not text:
             continue

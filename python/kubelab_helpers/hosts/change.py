@@ -30,6 +30,9 @@ class Change(ABC):
     stamped: bool = False
     """Whether its last act is a stamp on the host, which then says more than the journal: it must not be made twice."""
 
+    one_way: bool = False
+    """Whether its run cannot be rolled back; only a reset passes it, which takes the host out of its cluster."""
+
     @property
     @abstractmethod
     def id(self) -> str:
@@ -118,6 +121,7 @@ class Action(Change):
     guards: tuple[str, ...] = ()
     undo_commands: tuple[Command, ...] = field(default=(), repr=False)
     recover_commands: tuple[Command, ...] = field(default=(), repr=False)
+    one_way: bool = False
 
     @property
     def id(self) -> str:

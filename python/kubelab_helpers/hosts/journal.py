@@ -63,6 +63,7 @@ def intent_line(run: str, planned: PlannedChange, state: HostState) -> dict[str,
         "path": change.replaces,
         "before": found.sha256 if found else None,
         "after": change.after,
+        "one_way": change.one_way,
         "undo": [command_data(each) for each in change.undo(state)],
         "settle": [command_data(each) for each in change.settle(state)],
     }

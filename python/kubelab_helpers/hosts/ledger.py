@@ -29,6 +29,7 @@ class Entry:
     undo: tuple[Command, ...] = ()
     settle: tuple[Command, ...] = ()
     ended: bool = False
+    one_way: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def _entry(event: dict[str, Any]) -> Entry:
         path=event["path"],
         before=event["before"],
         after=event["after"],
+        one_way=event.get("one_way", False),
         undo=tuple(_command(each) for each in event["undo"]),
         settle=tuple(_command(each) for each in event["settle"]),
     )

@@ -37,7 +37,7 @@ def select_entries(ledger: Ledger, run: str | None = None, *, everything: bool =
         return newest_first
     known = list(dict.fromkeys(entry.run for entry in ledger.entries))
     if run is None:
-        return tuple(entry for entry in newest_first if entry.run == known[-1])
+        return _of_run(newest_first, known[-1])
     found = [each for each in known if each.startswith(run)]
     if len(found) != 1:
         raise InvalidInputError(
@@ -46,7 +46,7 @@ def select_entries(ledger: Ledger, run: str | None = None, *, everything: bool =
     if found[0] != known[-1]:
         later = ", ".join(known[known.index(found[0]) + 1 :])
         raise BlockedError(f"later runs stand on {found[0]}: {later}", next_step="roll those back first")
-    return tuple(entry for entry in newest_first if entry.run == found[0])
+    return _of_run(newest_first, found[0])
 
 
 def plan_rollback(
@@ -112,6 +112,16 @@ def apply_rollback(runner: Runner, decided: Rollback, reporter: Reporter, task: 
 def entry_data(entry: Entry) -> dict[str, Any]:
     """Return an entry for people and programs."""
     return {"run": entry.run, "step": entry.step, "id": entry.change, "path": entry.path, "summary": entry.summary}
+
+
+def _of_run(newest_first: Sequence[Entry], run: str) -> tuple[Entry, ...]:
+    entries = tuple(entry for entry in newest_first if entry.run == run)
+    if found := next((entry for entry in entries if entry.one_way), None):
+        raise BlockedError(
+            f"the run {run} cannot be put back: {found.summary}",
+            next_step="go on with what it began; or `kubelab-host reset`, which takes the host out of its cluster",
+        )
+    return entries
 
 
 def _paths(entries: Sequence[Entry]) -> list[str]:

@@ -66,7 +66,7 @@ class Unit(Change):
         if active != "active":
             return (DAEMON_RELOAD,)
         # It ran before, with the configuration that is back by now.
-        return (DAEMON_RELOAD, Command(("systemctl", "restart", self.name)))
+        return (DAEMON_RELOAD, _if_known("restart", self.name))
 
 
 def _if_known(verb: str, name: str) -> Command:

@@ -19,7 +19,7 @@ def create_bundle(lab: Lab, target: Path) -> list[str]:
         raise InvalidInputError(f"{target} is there already", next_step="name another target, or remove it")
     if not target.parent.is_dir():
         raise InvalidInputError(f"there is no folder {target.parent}", next_step="make it, or name another target")
-    return bundle.create_bundle([*PARTS, *ROOT_FILE_SYSTEMS], target, lab.store, lab.reporter)
+    return bundle.create_bundle([*lab.part_names, *ROOT_FILE_SYSTEMS], target, lab.store, lab.reporter)
 
 
 def inspect_bundle(source: Path) -> inspection.Inspection:

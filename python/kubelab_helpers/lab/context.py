@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX, Store
-from kubelab_helpers.cluster import engine
+from kubelab_helpers.cluster import engine, snapshots
 from kubelab_helpers.cluster.nodes import NodeContainer, PublishedPort, container_name, machine_nameservers
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.hosts.distribution import load_distributions
@@ -45,7 +45,7 @@ NODE_PARTS = (
 )
 TOOL_PARTS = ("helm", "image-registry", "image-local-path-provisioner")
 ROOT_FILE_SYSTEMS = ("debian-bookworm", "debian-trixie")
-PARTS = (*NODE_PARTS, *NODE_IMAGES, *CONTROL_PLANE_IMAGES, *TOOL_PARTS)
+PARTS = (*NODE_PARTS, *NODE_IMAGES, *CONTROL_PLANE_IMAGES, *snapshots.TOOLS, *TOOL_PARTS)
 HTTP_NODE_PORT, HTTPS_NODE_PORT, API_PORT = 30080, 30443, 6443
 
 
@@ -89,9 +89,19 @@ class Lab:
         """Where artifacts come from."""
         return Store(self.spec.source, self.spec.bundle)
 
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The artifacts that this lab's hosts and tools are made of, in its version of Kubernetes."""
+        return tuple(self.artifact(name) for name in PARTS)
+
     def parts(self) -> dict[str, Path]:
-        """Return every part's path, fetching what is missing."""
-        return self.store.fetch(PARTS, self.reporter)
+        """Return every part's path by its plain name, fetching what is missing."""
+        found = self.store.fetch(self.part_names, self.reporter)
+        return {name: found[self.artifact(name)] for name in PARTS}
+
+    def artifact(self, name: str) -> str:
+        """Return the artifact that a part is in this lab's version of Kubernetes; InvalidInputError if not carried."""
+        return self.store.catalog.in_version(name, self.spec.kubernetes_version)
 
     @property
     def control_plane(self) -> HostSpec:
@@ -162,7 +172,7 @@ class Lab:
             upstream_nameservers=self.spec.nameservers or (machine_nameservers() if host.is_container else ()),
             certificate_sans=self._certificate_sans(),
             mirrors=self._mirrors(host),
-            programs={name: self._program(name, parts) for name in program_paths()},
+            programs={name: self.program(name, parts) for name in program_paths()},
             images=tuple(self._image(name, parts) for name in images),
             pause_image=self.image_reference("image-pause"),
             distributions=load_distributions(),
@@ -179,16 +189,17 @@ class Lab:
 
     def image_reference(self, artifact: str) -> str:
         """Return the reference by which nodes know an image artifact."""
-        return f"{IMAGE_PREFIX}/{self.store.catalog.get(artifact).image_name}"
+        return f"{IMAGE_PREFIX}/{self.store.catalog.get(self.artifact(artifact)).image_name}"
 
     def image_tag(self, artifact: str) -> str:
         """Return an image artifact's tag."""
         return self.image_reference(artifact).rpartition(":")[2]
 
-    def _program(self, name: str, parts: Mapping[str, Path]) -> LocalProgram:
+    def program(self, name: str, parts: Mapping[str, Path]) -> LocalProgram:
+        """Return a fetched part as a host is given it; `name` is `part`, or `part/file`."""
         artifact, _, member = name.partition("/")
         path = parts[artifact] / member if member else parts[artifact]
-        return LocalProgram(path, self.store.sha256(artifact, member))
+        return LocalProgram(path, self.store.sha256(self.artifact(artifact), member))
 
     def _image(self, name: str, parts: Mapping[str, Path]) -> LocalImage:
         from kubelab_helpers.artifacts.oci import manifest_digest

@@ -6,9 +6,14 @@ from collections.abc import Sequence
 
 from kubelab_helpers.cluster import credentials, etcd, kubeadm, members
 from kubelab_helpers.cluster.spec import HostSpec
+from kubelab_helpers.cluster.upgrade import parse_version
+from kubelab_helpers.errors import BlockedError
+from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.executor import read_plan
 from kubelab_helpers.hosts.plan import Step
+from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.state import probe_state
+from kubelab_helpers.hosts.steps.runtime import PROGRAM_PATHS
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import converge_all, for_each
 
@@ -39,6 +44,27 @@ def find_strangers(lab: Lab, hosts: Sequence[HostSpec]) -> dict[str, str]:
         for stamp in STAMPS
         if stamps.get(stamp, lab.spec.name) != lab.spec.name
     }
+
+
+def require_same_version(lab: Lab, hosts: Sequence[HostSpec]) -> None:
+    """Refuse to prepare a node of the cluster whose kubelet has another version than the lab is to have.
+
+    Its kubelet would be replaced in place, before the API servers and without a drain.
+    """
+    states = for_each(hosts, lambda host: probe_state(lab.runner(host), [f"stamp:{stamp}" for stamp in STAMPS]))
+    joined = [host for host, state in zip(hosts, states, strict=True) if state.stamps]
+    found = for_each(joined, lambda host: _kubelet_version(lab.runner(host)))
+    wanted = lab.spec.kubernetes_version
+    other = {host.name: version for host, version in zip(joined, found, strict=True) if version not in ("", wanted)}
+    if not other:
+        return
+    told = ", ".join(f"{name} has {version}" for name, version in other.items())
+    newest = max(other.values(), key=parse_version)
+    if parse_version(newest) > parse_version(wanted):
+        remedy = f"give kubelab.yaml `kubernetes: {{version: {newest}}}`: Kubernetes cannot go back"
+    else:
+        remedy = f"`kubelab cluster upgrade` brings the cluster to {wanted}, node by node"
+    raise BlockedError(f"the cluster is to have Kubernetes {wanted}, and {told}", next_step=remedy)
 
 
 def find_founder(lab: Lab) -> HostSpec | None:
@@ -94,6 +120,12 @@ def _plan_joins(lab: Lab, hosts: Sequence[HostSpec]) -> dict[HostSpec, list[str]
         return [each.change.id for each in plan.changes]
 
     return dict(zip(hosts, for_each(hosts, read), strict=True))
+
+
+def _kubelet_version(runner: Runner) -> str:
+    """Return a host's kubelet version, or nothing where there is none that runs: the preparation mends that."""
+    asked = runner.run(Command((PROGRAM_PATHS["kubelet"], "--version"), timeout_seconds=30))
+    return asked.text.split()[-1].removeprefix("v") if asked.status == 0 else ""
 
 
 def _forget(lab: Lab, host: HostSpec) -> None:

@@ -10,7 +10,7 @@ from kubelab_helpers.cluster.nodes import list_nodes
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.images.port import probe_port_holder
 from kubelab_helpers.images.registry import registry_state
-from kubelab_helpers.lab.context import PARTS, Lab
+from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.result import Outcome
 
 MEMORY_NEEDED_MIB = 4096
@@ -51,8 +51,8 @@ def check_preconditions(lab: Lab) -> tuple[Outcome, str]:
 
 def fetch_parts(lab: Lab) -> tuple[Outcome, str]:
     """Fetch every part that the nodes and the operator's tools need."""
-    before = lab.store.missing(PARTS)
-    lab.store.fetch(PARTS, lab.reporter)
+    before = lab.store.missing(lab.part_names)
+    lab.store.fetch(lab.part_names, lab.reporter)
     return (Outcome.CHANGED if before else Outcome.UNCHANGED), f"{len(before)} made"
 
 

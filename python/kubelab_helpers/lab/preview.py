@@ -13,8 +13,8 @@ from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.images.build import find_stale
 from kubelab_helpers.images.registry import registry_state
 from kubelab_helpers.lab import cluster, images, release
-from kubelab_helpers.lab.context import PARTS, Lab
-from kubelab_helpers.lab.joining import find_founder, plan_step, read_stamped
+from kubelab_helpers.lab.context import Lab
+from kubelab_helpers.lab.joining import find_founder, plan_step, read_stamped, require_same_version
 from kubelab_helpers.lab.machine import check_registry
 from kubelab_helpers.lab.parallel import for_each
 from kubelab_helpers.release import deploy
@@ -37,7 +37,7 @@ def preview_cluster(lab: Lab) -> list[Preview]:
     """Return what `kubelab cluster apply` would change now, stage by stage and host by host."""
     if lab.spec.has_containers and not engine.is_running():
         return [Preview("engine", ("install Docker if it is missing, and start it",)), Preview("everything else", None)]
-    missing = lab.store.missing(PARTS)
+    missing = lab.store.missing(lab.part_names)
     found = [Preview("parts", tuple(f"make {name}" for name in missing))]
     if lab.spec.has_containers:
         found.append(Preview("node image", _stale(lab, ["node"])))
@@ -66,6 +66,8 @@ def preview_stages(lab: Lab) -> list[Preview]:
 def _node_stages(lab: Lab, readable: bool) -> list[tuple[str, Sequence[HostSpec], Callable[[], Sequence[Step]]]]:
     founder = find_founder(lab) if readable else None
     first = founder or lab.control_plane
+    if readable:
+        require_same_version(lab, lab.spec.hosts)
     # A cluster whose first control plane is gone has nothing more to begin.
     begins = readable and (founder is None or founder.name in read_stamped(lab, "kubeadm-init"))
     further = [host for host in lab.spec.control_planes if host is not first]
@@ -76,7 +78,9 @@ def _node_stages(lab: Lab, readable: bool) -> list[tuple[str, Sequence[HostSpec]
     ]
     if len(lab.spec.control_planes) > 1:
         stages.append(("control planes", further, lambda: (plan_step(),)))
-    return [*stages, ("workers", lab.spec.workers, lambda: (plan_step(),))]
+    stages.append(("workers", lab.spec.workers, lambda: (plan_step(),)))
+    unsaved = cluster.find_without_snapshots(lab) if readable else lab.spec.control_planes
+    return [*stages, ("snapshots", unsaved, lambda: (cluster.snapshots_step(lab),))]
 
 
 def _preview_stage(

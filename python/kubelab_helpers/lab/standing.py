@@ -24,9 +24,10 @@ from kubelab_helpers.hosts.findings import Finding, Severity, Subject
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.spec import Role
 from kubelab_helpers.hosts.state import probe_state
-from kubelab_helpers.lab.cluster import NODE_STEPS
+from kubelab_helpers.lab.cluster import NODE_STEPS, snapshots_step
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.description import require_files, require_source
+from kubelab_helpers.lab.joining import require_same_version
 from kubelab_helpers.result import Outcome, Reporter, StageResult
 
 FOLDER = Path("/run/kubelab/operator")
@@ -107,9 +108,11 @@ def join_cluster(lab: Lab, ticket: Ticket) -> list[StageResult]:
     """Prepare this host and join it, and wait until the cluster calls it Ready."""
     host = lab.spec.hosts[-1]
     runner, parts = lab.runner(host), lab.parts()
+    require_same_version(lab, [host])
     node = lab.node(host, parts)
     results = []
-    for name, steps in (("prepare", NODE_STEPS), ("join", (kubeadm.join_step(ticket.credentials),))):
+    saving = (("snapshots", (snapshots_step(lab),)),) if host.role == "control-plane" else ()
+    for name, steps in (("prepare", NODE_STEPS), ("join", (kubeadm.join_step(ticket.credentials),)), *saving):
         began = time.monotonic()
         made = converge(runner, steps, node, lab.reporter, name)
         outcome = Outcome.CHANGED if made else Outcome.UNCHANGED

@@ -21,7 +21,7 @@ def test_a_damaged_snapshot_is_listed_as_one() -> None:
 
 def test_another_interval_starts_the_timer_anew() -> None:
     def timer_of(hours: int) -> tuple[bytes, str]:
-        changes = [each.change for each in desire_snapshots(PARTS, hours)]
+        changes = desire_snapshots(PARTS, hours)
         text = next(each.content for each in changes if isinstance(each, File) and each.path.endswith(TIMER))
         return text, next(each.stamp for each in changes if isinstance(each, Unit))
 
@@ -31,5 +31,5 @@ def test_another_interval_starts_the_timer_anew() -> None:
 
 def test_the_unit_is_the_last_change() -> None:
     """The timer must not begin before what it starts is there."""
-    changes = [each.change for each in desire_snapshots(PARTS)]
+    changes = desire_snapshots(PARTS)
     assert [isinstance(each, Unit) for each in changes] == [False] * (len(changes) - 1) + [True]

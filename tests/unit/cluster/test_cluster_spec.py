@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kubelab_helpers import resources
+from kubelab_helpers.artifacts.catalog import load_catalog
 from kubelab_helpers.cluster.contradictions import find_contradictions
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec, Ports, read_spec
 from kubelab_helpers.errors import ExitStatus, InvalidInputError
@@ -89,9 +90,11 @@ def test_the_default_lab_contradicts_nothing() -> None:
 
 
 def test_the_schema_knows_every_default() -> None:
-    """What the schema offers as the only version is what the code takes."""
+    """The versions that the schema offers are those that parts are carried of; the first is the default."""
     schema = json.loads(resources.path("host-setup/kubelab.schema.json").read_text())
-    assert schema["properties"]["kubernetes"]["properties"]["version"]["enum"] == [LabSpec().kubernetes_version]
+    offered = schema["properties"]["kubernetes"]["properties"]["version"]["enum"]
+    assert tuple(offered) == load_catalog().kubernetes_versions
+    assert offered[0] == LabSpec().kubernetes_version
     assert set(schema["properties"]["ports"]["properties"]) == set(vars(Ports()))
 
 

@@ -62,9 +62,13 @@ def test_what_cannot_end_well_is_refused(nodes: list[NodeVersion], wanted: str, 
     assert said in refused.value.what
 
 
-def test_without_a_snapshot_there_is_no_upgrade() -> None:
-    with pytest.raises(BlockedError, match="no space left"):
-        plan_upgrade([FIRST], NEW, snapshot_refused="no space left")
+def test_a_control_plane_whose_upgrade_was_cut_off_is_upgraded_again() -> None:
+    """Its API server has the version already; its scheduler, or the cluster's objects, may not."""
+    half = dataclasses.replace(FIRST, api_server=NEW, cut_off=True, ready=False)
+    assert texts(plan_upgrade([half, SECOND], NEW)) == ["apply c1", "node c2", "kubelet c1", "kubelet c2"]
+    other = dataclasses.replace(SECOND, api_server=NEW, cut_off=True)
+    done = dataclasses.replace(FIRST, api_server=NEW)
+    assert texts(plan_upgrade([done, other], NEW)) == ["node c2", "kubelet c1", "kubelet c2"]
 
 
 def test_a_patch_of_the_same_minor_is_an_upgrade() -> None:

@@ -36,6 +36,12 @@ def desire_programs(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     return [Program(paths[name], local.path, local.sha256) for name, local in spec.programs.items()]
 
 
+def desire_kubeadm(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """Only kubeadm: an upgrade needs it in the new version while kubelet still has the old one."""
+    local = spec.programs["kubeadm"]
+    return [Program(PROGRAM_PATHS["kubeadm"], local.path, local.sha256)]
+
+
 def desire_containerd(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     """containerd, configured for systemd cgroups, the pinned sandbox image and the registries' mirrors, and running."""
     values = {"pause_image": spec.pause_image, "can_lower_oom_score": facts.can_lower_oom_score}
