@@ -20,7 +20,12 @@ trap 'rm -f "$partial" "$partial".part' EXIT
 /usr/local/bin/etcdutl snapshot status "$partial" --write-out=json >&2
 sync "$partial"
 final="$directory/etcd-$(date -u +%Y%m%dT%H%M%SZ).db"
-mv -f "$partial" "$final"
+# Two within one second must not share a name.
+while [ -e "$final" ]; do
+  sleep 0.2
+  final="$directory/etcd-$(date -u +%Y%m%dT%H%M%SZ).db"
+done
+mv "$partial" "$final"
 # The names sort by time.
 # shellcheck disable=SC2012 # the names are this program's own
 ls -1r "$directory"/etcd-*.db | tail -n "+$((keep + 1))" | while read -r old; do rm -f "$old"; done

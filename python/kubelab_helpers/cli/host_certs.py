@@ -6,18 +6,28 @@ from typing import Annotated
 
 import typer
 
-from kubelab_helpers.cli.options import Output, OutputOption
+from kubelab_helpers.cli.options import Output, OutputOption, YesOption
 
+certs = typer.Typer(
+    help="This node's certificates: the days each has left, and renewed now.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
 snapshots = typer.Typer(
-    help="Snapshots of etcd on this control plane: enable, create, list.", no_args_is_help=True, rich_markup_mode=None
+    help="Snapshots of etcd on this control plane: enable, create, list, restore.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
-def certs(output: OutputOption = Output.TEXT) -> None:
+@certs.callback()
+def show_certificates(context: typer.Context, output: OutputOption = Output.TEXT) -> None:
     """Show this node's certificates and the days each has left; nothing is written. Exit status 3: one is expired.
 
     Example: kubelab-host certs -o json
     """
+    if context.invoked_subcommand:
+        return
     from kubelab_helpers.cli import render
     from kubelab_helpers.cluster.certificates import find_expired, now, read_certificates
     from kubelab_helpers.errors import BlockedError
@@ -36,8 +46,32 @@ def certs(output: OutputOption = Output.TEXT) -> None:
     if expired := find_expired(found, today):
         raise BlockedError(
             f"expired: {', '.join(each.path for each in expired)}",
-            next_step="`kubeadm certs renew all`, then restart the control plane's static pods",
+            next_step="`kubelab-host certs renew` on a control plane; kubelet renews its own while it runs",
         )
+
+
+@certs.command()
+def renew(
+    below: Annotated[
+        int | None, typer.Option("--below", min=1, help="Only if one of them has fewer days left than this.")
+    ] = None,
+) -> None:
+    """Renew this control plane's certificates now; a timer does it when fewer than 60 days are left.
+
+    etcd and the API server start anew: without another control plane the API is away for some seconds.
+
+    Example: kubelab-host certs renew --below 90
+    """
+    import socket
+
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.cluster.renewal import ALL_DAYS, renew_certificates
+    from kubelab_helpers.cluster.snapshots import require_control_plane
+    from kubelab_helpers.hosts.runner import LocalRunner
+
+    runner = LocalRunner(socket.gethostname())
+    require_control_plane(runner)
+    render.print_text(renew_certificates(runner, below or ALL_DAYS))
 
 
 @snapshots.command()
@@ -113,3 +147,33 @@ def show(output: OutputOption = Output.TEXT) -> None:
         [each.path, str(each.revision), str(each.keys), str(each.size) if each.whole else "damaged"] for each in found
     ]
     render.print_table(("snapshot", "revision", "keys", "bytes"), rows)
+
+
+@snapshots.command()
+def restore(
+    path: Annotated[str, typer.Argument(help="A snapshot of `kubelab-host snapshot list`.", show_default=False)],
+    yes: YesOption = False,
+) -> None:
+    """Let etcd begin again with what a snapshot holds. What was changed in the cluster since is lost.
+
+    The API is away for about a minute; the data of before is kept. With several control planes, the others must be
+    taken out first.
+
+    Example: kubelab-host snapshot restore /var/lib/kubelab/snapshots/etcd-20261124T123828Z.db --yes
+    """
+    import socket
+
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.cluster.snapshots import require_control_plane, restore_snapshot
+    from kubelab_helpers.errors import InvalidInputError
+    from kubelab_helpers.hosts.runner import LocalRunner
+
+    if not yes:
+        raise InvalidInputError(
+            f"restore gives up everything that was changed in the cluster since {path}",
+            next_step=f"kubelab-host snapshot restore {path} --yes",
+        )
+    runner = LocalRunner(socket.gethostname())
+    require_control_plane(runner)
+    kept = restore_snapshot(runner, path)
+    render.print_text(f"etcd goes on with {path}; the data of before is in {kept}.")

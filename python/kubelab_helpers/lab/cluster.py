@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX
-from kubelab_helpers.cluster import health, kubeadm, members, network, nodes, snapshots
+from kubelab_helpers.cluster import health, kubeadm, members, network, nodes
 from kubelab_helpers.cluster.spec import HostSpec
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.executor import end_run
@@ -136,27 +136,6 @@ def wait_until_ready(lab: Lab) -> tuple[Outcome, str]:
     # One node that stops must not take all of DNS with it, where the rest of the control plane bears that.
     moved = len(lab.spec.control_planes) > 1 and members.spread_dns(lab.runner(find_acting_host(lab)))
     return Outcome.CHANGED if moved else Outcome.UNCHANGED, f"after {time.monotonic() - began:.0f} s"
-
-
-def enable_snapshots(lab: Lab) -> tuple[Outcome, str]:
-    """Let every control plane save etcd's data on a timer; one that was set up otherwise by hand stays so."""
-    waiting = find_without_snapshots(lab)
-    step = snapshots_step(lab)
-    return _counted(converge_all(lab, waiting, (step,), lab.parts(), lambda host: f"snapshots {host.name}"))
-
-
-def find_without_snapshots(lab: Lab) -> list[HostSpec]:
-    """Return the control planes on which no timer of ours saves etcd's data."""
-    hosts = lab.spec.control_planes
-    states = for_each(hosts, lambda host: probe_state(lab.runner(host), (f"stamp:{snapshots.STAMP}",)))
-    return [host for host, state in zip(hosts, states, strict=True) if snapshots.STAMP not in state.stamps]
-
-
-def snapshots_step(lab: Lab) -> Step:
-    """Return the step that lets a control plane make snapshots."""
-    parts = lab.parts()
-    changes = snapshots.desire_snapshots({name: lab.program(name, parts) for name in snapshots.TOOLS})
-    return Step(snapshots.STEP, lambda _facts, _spec: changes)
 
 
 def end_runs(lab: Lab) -> tuple[Outcome, str]:

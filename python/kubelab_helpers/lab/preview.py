@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kubelab_helpers import resources
-from kubelab_helpers.cluster import engine, nodes
+from kubelab_helpers.cluster import engine, nodes, renewal, snapshots
 from kubelab_helpers.cluster.spec import HostSpec
 from kubelab_helpers.hosts.executor import read_plan
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.images.build import find_stale
 from kubelab_helpers.images.registry import registry_state
-from kubelab_helpers.lab import cluster, images, release
+from kubelab_helpers.lab import cluster, images, release, upkeep
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.joining import find_founder, plan_step, read_stamped, require_same_version
 from kubelab_helpers.lab.machine import check_registry
@@ -79,8 +79,12 @@ def _node_stages(lab: Lab, readable: bool) -> list[tuple[str, Sequence[HostSpec]
     if len(lab.spec.control_planes) > 1:
         stages.append(("control planes", further, lambda: (plan_step(),)))
     stages.append(("workers", lab.spec.workers, lambda: (plan_step(),)))
-    unsaved = cluster.find_without_snapshots(lab) if readable else lab.spec.control_planes
-    return [*stages, ("snapshots", unsaved, lambda: (cluster.snapshots_step(lab),))]
+    for name, stamp, step in (
+        ("snapshots", snapshots.STAMP, lambda: (upkeep.snapshots_step(lab),)),
+        ("certificates", renewal.STAMP, lambda: (upkeep.renewal_step(),)),
+    ):
+        stages.append((name, upkeep.find_without(lab, stamp) if readable else lab.spec.control_planes, step))
+    return stages
 
 
 def _preview_stage(

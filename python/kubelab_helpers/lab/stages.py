@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kubelab_helpers.errors import BlockedError, KubelabError
-from kubelab_helpers.lab import cluster, images, machine, release
+from kubelab_helpers.lab import cluster, images, machine, release, upkeep
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.result import Outcome, StageResult
 
@@ -39,7 +39,8 @@ CLUSTER_STAGES: tuple[Stage, ...] = (
     Stage("control planes", "kubeadm join of the further control planes", cluster.join_control_planes),
     Stage("workers", "kubeadm join", cluster.join_workers),
     Stage("ready", "every node is Ready and names resolve", cluster.wait_until_ready),
-    Stage("snapshots", "etcd's data is saved on a timer", cluster.enable_snapshots),
+    Stage("snapshots", "etcd's data is saved on a timer", upkeep.enable_snapshots),
+    Stage("certificates", "certificates are renewed before they end", upkeep.enable_renewal),
 )
 """What `kubelab cluster apply` does, before its last stage."""
 
@@ -55,7 +56,7 @@ HUB_STAGES: tuple[Stage, ...] = (
 CLOSING_STAGES = (Stage("record", "each host's journal says that the run has ended", cluster.end_runs),)
 
 APPLY_STAGES: tuple[Stage, ...] = (*CLUSTER_STAGES, *CLOSING_STAGES)
-_OF_ONE_HOST = ("hosts", "parts", "prepare", "control plane", "network", "ready", "snapshots", "record")
+_OF_ONE_HOST = ("hosts", "parts", "prepare", "control plane", "network", "ready", "snapshots", "certificates", "record")
 INIT_STAGES: tuple[Stage, ...] = tuple(stage for stage in APPLY_STAGES if stage.name in _OF_ONE_HOST)
 """What `kubelab-host init` does: those of them that concern a single host that is there already."""
 STAGES: tuple[Stage, ...] = (*OPENING_STAGES, *CLUSTER_STAGES, *HUB_STAGES, *CLOSING_STAGES)

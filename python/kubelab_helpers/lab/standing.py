@@ -24,10 +24,11 @@ from kubelab_helpers.hosts.findings import Finding, Severity, Subject
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.spec import Role
 from kubelab_helpers.hosts.state import probe_state
-from kubelab_helpers.lab.cluster import NODE_STEPS, snapshots_step
+from kubelab_helpers.lab.cluster import NODE_STEPS
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.description import require_files, require_source
 from kubelab_helpers.lab.joining import require_same_version
+from kubelab_helpers.lab.upkeep import renewal_step, snapshots_step
 from kubelab_helpers.result import Outcome, Reporter, StageResult
 
 FOLDER = Path("/run/kubelab/operator")
@@ -111,8 +112,9 @@ def join_cluster(lab: Lab, ticket: Ticket) -> list[StageResult]:
     require_same_version(lab, [host])
     node = lab.node(host, parts)
     results = []
-    saving = (("snapshots", (snapshots_step(lab),)),) if host.role == "control-plane" else ()
-    for name, steps in (("prepare", NODE_STEPS), ("join", (kubeadm.join_step(ticket.credentials),)), *saving):
+    kept_up = (("snapshots", (snapshots_step(lab),)), ("certificates", (renewal_step(),)))
+    upkeep = kept_up if host.role == "control-plane" else ()
+    for name, steps in (("prepare", NODE_STEPS), ("join", (kubeadm.join_step(ticket.credentials),)), *upkeep):
         began = time.monotonic()
         made = converge(runner, steps, node, lab.reporter, name)
         outcome = Outcome.CHANGED if made else Outcome.UNCHANGED

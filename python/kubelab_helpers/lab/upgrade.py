@@ -20,7 +20,7 @@ from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.state import probe_state
 from kubelab_helpers.hosts.steps.runtime import desire_images, desire_kubeadm
-from kubelab_helpers.lab import cluster, machine
+from kubelab_helpers.lab import cluster, machine, upkeep
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.joining import find_founder, read_stamped
 from kubelab_helpers.lab.parallel import converge_all, for_each
@@ -127,7 +127,7 @@ def _load_images(lab: Lab) -> tuple[Outcome, str]:
 
 
 def _save_etcd(lab: Lab) -> tuple[Outcome, str]:
-    cluster.enable_snapshots(lab)
+    upkeep.enable_snapshots(lab)
     runner = _find_acting(lab)
     made = snapshots.create_snapshot(runner)
     return Outcome.CHANGED, f"{runner.name}:{made.path}"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kubelab_helpers.cluster import etcd, members
+from kubelab_helpers.cluster.health import ApiError
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.command import Command, CommandError, Completed
 
@@ -134,3 +135,47 @@ def test_dns_is_spread_only_when_all_of_it_is_on_one_node(nodes: tuple[str, ...]
     cluster = Cluster(pods=[{"spec": {"nodeName": node}} for node in nodes])
     assert members.spread_dns(cluster) is moved
     assert any("restart" in each.argv for each in cluster.asked) is moved
+
+
+def pod(name: str, node: str, **more: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"namespace": "hub", "name": name, **more.get("metadata", {})},
+        "spec": {"nodeName": node, "containers": [{"image": more.get("image", "x")}]},
+        "status": {"phase": more.get("phase", "Running")},
+    }
+
+
+def test_pods_that_nothing_starts_anew_are_found() -> None:
+    """A ReplicaSet's, a static one (owned by its node), a finished one and one elsewhere are none."""
+    owned = {"ownerReferences": [{"kind": "Node"}]}
+    pods = [
+        pod("server", "one"),
+        pod("static", "one", metadata=owned),
+        pod("job", "one", phase="Succeeded"),
+        pod("elsewhere", "two"),
+    ]
+    assert members.find_bare_pods(Cluster(pods=pods), {"one"}) == ["hub/server on one"]
+
+
+def test_an_api_servers_version_is_its_image_s() -> None:
+    pods = [pod("kube-apiserver-one", "one", image="localhost:5000/kubelab/kube-apiserver:v1.36.3")]
+    assert members.read_api_servers(Cluster(pods=pods)) == {"one": "1.36.3"}
+
+
+def test_a_node_held_for_an_upgrade_is_told_from_one_that_its_owner_cordoned() -> None:
+    held = {**NODE, "metadata": {**NODE["metadata"], "annotations": {members.HELD: "true"}}}  # type: ignore[dict-item]
+    assert [member.held for member in members.read_members(Cluster(nodes=[NODE, held]))] == [False, True]
+
+
+def test_a_cordon_that_the_api_refuses_is_tried_again() -> None:
+    """ApiError is what the waiting loop takes for `ask again`."""
+    cluster = Cluster(refuses="uncordon")
+    with pytest.raises(ApiError, match="the API server refuses"):
+        members.release(cluster, "one")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_only_a_forced_drain_ends_pods_for_good(force: bool) -> None:
+    cluster = Cluster()
+    members.drain(cluster, "one", 5, force=force)
+    assert ("--force" in cluster.asked[-1].argv) is force

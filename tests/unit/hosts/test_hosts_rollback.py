@@ -228,3 +228,24 @@ def test_a_change_between_two_runs_is_seen() -> None:
     decided = plan_rollback("host", entries, files, keep_changed=True)
     assert decided.kept == ("/etc/x",)
     assert decided.entries == entries[:1]
+
+
+def test_a_run_with_a_one_way_change_is_only_passed_by_a_reset() -> None:
+    """As an upgrade of Kubernetes; a later run is put back as ever."""
+    entries = (
+        Entry("1", "a", "file:/x", "s", "write /x"),
+        Entry("2", "a", "action:kubeadm-upgrade", "s", "kubeadm upgrade node", one_way=True),
+    )
+    for run in (None, "a"):
+        with pytest.raises(BlockedError, match="cannot be put back: kubeadm upgrade node"):
+            select_entries(Ledger(entries), run)
+    assert [each.id for each in select_entries(Ledger(entries), everything=True)] == ["2", "1"]
+    later = Entry("3", "b", "file:/y", "s", "write /y")
+    assert select_entries(Ledger((*entries, later))) == (later,)
+
+
+def test_one_way_stands_in_the_journal(tmp_path: Path, host: Path) -> None:
+    way = Action("up", "upgrade", "2", (Command(("true",)),), one_way=True)
+    runner = FolderRunner(tmp_path / "host")
+    executor.converge(runner, (Step("all", lambda *_: [way]),), node_spec(), SilentReporter(), "upgrade")
+    assert [entry.one_way for entry in probe_state(runner, ()).ledger.entries] == [True]
