@@ -140,7 +140,7 @@ def test_runners_are_used_where_expected() -> None:
         f"hosts.{name}"
         for name in ("active", "docker", "docker_engine", "executor", "facts", "reset", "rollback", "ssh", "state")
     }
-    names = "certificates credentials engine etcd health members nodes renewal snapshots ticket"
+    names = "certificates credentials engine etcd health kubectl members nodes renewal snapshots ticket"
     expected = hosts | {f"cluster.{name}" for name in names.split()}
     assert {module for module in users if layer_of(module) in {"hosts", "cluster"}} == expected
     assert not users & set(STEP_MODULES)

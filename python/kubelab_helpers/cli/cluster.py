@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from kubelab_helpers.cluster.connections import Verdict
     from kubelab_helpers.lab.context import Lab
     from kubelab_helpers.lab.stages import Stage
     from kubelab_helpers.result import Reporter, StageResult
@@ -134,6 +135,78 @@ def upgrade(
 
 
 @cluster_app.command()
+def check(
+    file: FileOption = None,
+    output: OutputOption = Output.TEXT,
+    outside: Annotated[
+        list[str] | None, typer.Option("--outside", help="NAME or NAME:PORT that pods must reach; port 443 by default.")
+    ] = None,
+) -> None:
+    """Try the cluster's network with real connections: pods, Services, names, ports, policies. Exit status 1 if not so.
+
+    Pods of its own are made on every node, and removed at the end.
+
+    Example: kubelab cluster check
+    Example: kubelab cluster check --outside pypi.org -o json
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.cluster.connections import REMEDIES, TITLES
+    from kubelab_helpers.lab.lock import hold_locks
+    from kubelab_helpers.lab.verification import check_network
+
+    with render.ProgressReporter() as reporter:
+        lab = _lab(file, reporter)
+        with hold_locks(lab):
+            verdicts = check_network(lab, tuple(outside or ()))
+    failed = sorted({each.connection.id for each in verdicts if not each.ok}, key=list(TITLES).index)
+    if output is Output.JSON:
+        rows = [
+            {
+                "id": each.connection.id,
+                "from": each.connection.origin,
+                "to": each.connection.target,
+                "expected": each.connection.expected,
+                "ok": each.ok,
+                "said": each.said,
+            }
+            for each in verdicts
+        ]
+        render.print_json({"cluster": lab.spec.name, "ok": not failed, "connections": rows})
+    else:
+        _print_verdicts(verdicts)
+        if failed:
+            render.print_text(f"{TITLES[failed[0]]}: {REMEDIES[failed[0]]}")
+        if len(failed) > 1:
+            render.print_text("Mend that first: the rest may follow from it.")
+    if failed:
+        sys.exit(1)
+
+
+@cluster_app.command()
+def isolate(
+    namespace: Annotated[str, typer.Argument(help="A namespace of the cluster.", show_default=False)],
+    file: FileOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Let a namespace's pods only ask for names and speak with each other: three NetworkPolicies, to be added to.
+
+    To take them back: kubectl delete networkpolicy kubelab-deny-all kubelab-allow-dns kubelab-allow-namespace.
+
+    Example: kubelab cluster isolate course-1
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.cluster.connections import POLICIES
+    from kubelab_helpers.lab.verification import isolate as put_policies
+
+    with render.ProgressReporter() as reporter:
+        put_policies(_lab(file, reporter), namespace)
+    if output is Output.JSON:
+        render.print_json({"namespace": namespace, "policies": [f"kubelab-{name}" for name in POLICIES]})
+        return
+    render.print_text(f"{namespace}: all is denied, but names and the namespace's own pods.")
+
+
+@cluster_app.command()
 def status(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
     """Show nodes, etcd's members and the days until certificates end. Exit status 1 when something is not well.
 
@@ -175,6 +248,23 @@ def _print_stages(lab: Lab, stages: Sequence[Stage], output: Output) -> None:
         render.print_json({"cluster": lab.spec.name, "kubernetes": lab.spec.kubernetes_version, "stages": listed})
         return
     render.print_table(("stage", "what it does"), [[each.name, each.title] for each in stages])
+
+
+def _print_verdicts(verdicts: Sequence[Verdict]) -> None:
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.cluster.connections import TITLES
+
+    rows = [
+        [
+            "ok" if each.ok else "FAILS",
+            TITLES[each.connection.id],
+            each.connection.origin,
+            each.connection.target,
+            each.connection.expected if each.ok else f"{each.connection.expected}: {each.said}",
+        ]
+        for each in verdicts
+    ]
+    render.print_table(("", "connection", "from", "to", "expected"), rows)
 
 
 def _print_results(lab: Lab, results: Sequence[StageResult], output: Output) -> None:

@@ -1,20 +1,17 @@
 """The cluster's nodes as a control plane has them: listed, waited for, drained, removed.
 
-Everything is asked with the control plane's own kubectl, so that an operator needs no way to the API but SSH.
+Everything is asked with the control plane's own kubectl (`cluster.kubectl`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kubelab_helpers.cluster.health import ApiError, wait_until_none
-from kubelab_helpers.cluster.kubeadm import ADMIN_KUBECONFIG
-from kubelab_helpers.cluster.network import KUBECTL
+from kubelab_helpers.cluster.kubectl import kubectl, read_items
 from kubelab_helpers.errors import BlockedError, KubelabError
-from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.spec import Role
 
@@ -44,7 +41,7 @@ def find_acting(control_planes: Sequence[Runner]) -> Runner:
     reasons = []
     for runner in control_planes:
         try:
-            asked = runner.run(_kubectl("get", "--raw=/readyz", f"--server={OWN_API}", timeout_seconds=30))
+            asked = runner.run(kubectl("get", "--raw=/readyz", f"--server={OWN_API}", timeout_seconds=30))
         except KubelabError as error:
             reasons.append(error.what)
             continue
@@ -59,12 +56,12 @@ def find_acting(control_planes: Sequence[Runner]) -> Runner:
 
 def read_members(acting: Runner) -> list[Member]:
     """Return the cluster's nodes; ApiError when the API server does not answer."""
-    return [_member(item) for item in _read_items(acting, "nodes")]
+    return [_member(item) for item in read_items(acting, "nodes")]
 
 
 def read_api_servers(acting: Runner) -> dict[str, str]:
     """Return each API server's version, like 1.37.2, by its node: what kubelet was told to run there."""
-    pods = _read_items(acting, "pods", "--namespace=kube-system", "--selector=component=kube-apiserver")
+    pods = read_items(acting, "pods", "--namespace=kube-system", "--selector=component=kube-apiserver")
     return {
         pod["spec"]["nodeName"]: pod["spec"]["containers"][0]["image"].rpartition(":")[2].removeprefix("v")
         for pod in pods
@@ -75,7 +72,7 @@ def find_bare_pods(acting: Runner, nodes: Collection[str]) -> list[str]:
     """Return `namespace/pod on node` of pods that run on these nodes and that nothing starts anew elsewhere."""
     return [
         f"{pod['metadata']['namespace']}/{pod['metadata']['name']} on {pod['spec']['nodeName']}"
-        for pod in _read_items(acting, "pods", "--all-namespaces")
+        for pod in read_items(acting, "pods", "--all-namespaces")
         if pod["spec"].get("nodeName") in nodes
         and not pod["metadata"].get("ownerReferences")
         and pod["status"].get("phase") not in {"Succeeded", "Failed"}
@@ -101,13 +98,13 @@ def spread_dns(acting: Runner) -> bool:
 
     Their anti-affinity counts only when they are placed. Returns whether they were started anew.
     """
-    pods = _read_items(acting, "pods", "--namespace=kube-system", "--selector=k8s-app=kube-dns")
+    pods = read_items(acting, "pods", "--namespace=kube-system", "--selector=k8s-app=kube-dns")
     if len(pods) < 2 or len({pod["spec"].get("nodeName") for pod in pods}) > 1:
         return False
     deployment = ("deployment/coredns", "--namespace=kube-system")
-    acting.check(_kubectl("rollout", "restart", *deployment, timeout_seconds=30))
+    acting.check(kubectl("rollout", "restart", *deployment, timeout_seconds=30))
     status = ("rollout", "status", *deployment, f"--timeout={READY_TIMEOUT_SECONDS:.0f}s")
-    acting.check(_kubectl(*status, timeout_seconds=READY_TIMEOUT_SECONDS + 30, request=None))
+    acting.check(kubectl(*status, timeout_seconds=READY_TIMEOUT_SECONDS + 30, request=None))
     return True
 
 
@@ -135,7 +132,7 @@ def drain(acting: Runner, name: str, timeout_seconds: float, *, force: bool = Fa
         f"--timeout={timeout_seconds:.0f}s",
     )
     arguments += ("--force",) if force else ()
-    done = acting.run(_kubectl("drain", *arguments, timeout_seconds=timeout_seconds + 60, request=None))
+    done = acting.run(kubectl("drain", *arguments, timeout_seconds=timeout_seconds + 60, request=None))
     if done.status != 0:
         tail = "\n".join(done.error_text.strip().splitlines()[-8:])
         raise BlockedError(
@@ -147,7 +144,7 @@ def drain(acting: Runner, name: str, timeout_seconds: float, *, force: bool = Fa
 
 def delete_node(acting: Runner, name: str) -> None:
     """Remove a node from the API, if it is there; its pods go with it."""
-    acting.check(_kubectl("delete", "node", name, "--ignore-not-found", timeout_seconds=90, request="60s"))
+    acting.check(kubectl("delete", "node", name, "--ignore-not-found", timeout_seconds=90, request="60s"))
 
 
 def _member(item: dict[str, Any]) -> Member:
@@ -166,7 +163,7 @@ def _member(item: dict[str, Any]) -> Member:
 
 
 def _find_unready(acting: Runner, namespace: str, selector: str, at_least: int) -> list[str]:
-    pods = _read_items(acting, "pods", f"--namespace={namespace}", f"--selector={selector}")
+    pods = read_items(acting, "pods", f"--namespace={namespace}", f"--selector={selector}")
     ready = sum(_is_ready(pod) for pod in pods)
     return [] if ready >= at_least else [f"{ready} of {at_least} pods {selector} are ready"]
 
@@ -176,22 +173,9 @@ def _is_ready(item: dict[str, Any]) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def _read_items(acting: Runner, *what: str) -> list[dict[str, Any]]:
-    answer = acting.run(_kubectl("get", *what, "--output=json", timeout_seconds=30))
-    if answer.status != 0:
-        raise ApiError(f"{acting.name}: the API server does not answer: {answer.error_text.strip()}")
-    items: list[dict[str, Any]] = json.loads(answer.text)["items"]
-    return items
-
-
 def _write(acting: Runner, *what: str) -> None:
-    done = acting.run(_kubectl(*what, timeout_seconds=30))
+    done = acting.run(kubectl(*what, timeout_seconds=30))
     if done.status != 0:
         raise ApiError(
             f"{acting.name}: the API server refuses: {done.error_text.strip()}", repeat=f"kubectl {' '.join(what)}"
         )
-
-
-def _kubectl(*arguments: str, timeout_seconds: float, request: str | None = "10s") -> Command:
-    limit = (f"--request-timeout={request}",) if request else ()
-    return Command((KUBECTL, f"--kubeconfig={ADMIN_KUBECONFIG}", *limit, *arguments), timeout_seconds=timeout_seconds)

@@ -44,6 +44,8 @@ NODE_PARTS = (
     "calico-crds",
 )
 TOOL_PARTS = ("helm", "image-registry", "image-local-path-provisioner")
+CHECK_PARTS = ("image-agnhost",)
+"""What only `cluster check` needs."""
 ROOT_FILE_SYSTEMS = ("debian-bookworm", "debian-trixie")
 PARTS = (*NODE_PARTS, *NODE_IMAGES, *CONTROL_PLANE_IMAGES, *snapshots.TOOLS, *TOOL_PARTS)
 HTTP_NODE_PORT, HTTPS_NODE_PORT, API_PORT = 30080, 30443, 6443
@@ -173,7 +175,7 @@ class Lab:
             certificate_sans=self._certificate_sans(),
             mirrors=self._mirrors(host),
             programs={name: self.program(name, parts) for name in program_paths()},
-            images=tuple(self._image(name, parts) for name in images),
+            images=tuple(self.image(name, parts) for name in images),
             pause_image=self.image_reference("image-pause"),
             distributions=load_distributions(),
         )
@@ -201,7 +203,8 @@ class Lab:
         path = parts[artifact] / member if member else parts[artifact]
         return LocalProgram(path, self.store.sha256(self.artifact(artifact), member))
 
-    def _image(self, name: str, parts: Mapping[str, Path]) -> LocalImage:
+    def image(self, name: str, parts: Mapping[str, Path]) -> LocalImage:
+        """Return a fetched image as a host is given it."""
         from kubelab_helpers.artifacts.oci import manifest_digest
 
         return LocalImage(self.image_reference(name), manifest_digest(parts[name]), parts[name])

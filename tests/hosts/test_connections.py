@@ -1,0 +1,92 @@
+"""`kubelab cluster check` finds what is broken, by connections that fail: between two bare hosts over SSH."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.hosts.ssh_hosts import SshHosts, kubectl, ssh_hosts
+from tests.hosts.test_cluster_ssh import KUBELAB, kubelab
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHosts]:
+    """A control plane and a worker."""
+    with ssh_hosts("kl4s", ("control", "one"), tmp_path_factory.mktemp("operator")) as made:
+        made.describe("kl4s-check", [{"name": "control", "role": "control-plane"}, {"name": "one", "role": "worker"}])
+        kubelab(made, "apply")
+        yield made
+
+
+def failing(hosts: SshHosts) -> set[str]:
+    """Return the ids of what fails; the command's exit status must agree."""
+    argv = [str(KUBELAB), "cluster", "check", "-o", "json"]
+    done = subprocess.run(argv, cwd=hosts.folder, capture_output=True, text=True, timeout=500, check=False)
+    found = json.loads(done.stdout)
+    assert (done.returncode == 0) is found["ok"], done.stderr
+    return {each["id"] for each in found["connections"] if not each["ok"]}
+
+
+@pytest.fixture
+def broken(hosts: SshHosts) -> Iterator[Callable[[str], None]]:
+    """Return a function that adds a firewall rule on the worker; it is taken away afterwards."""
+    one, rules = hosts.machines["one"], []
+
+    def add(rule: str) -> None:
+        one.shell(f"iptables -I INPUT {rule}")
+        rules.append(rule)
+
+    yield add
+    for rule in rules:
+        one.shell(f"iptables -D INPUT {rule}")
+
+
+def test_a_sound_network_has_no_failure_and_keeps_nothing(hosts: SshHosts) -> None:
+    assert failing(hosts) == set()
+    left = kubectl(hosts.machines["control"], "get", "namespaces", "--output=name")
+    assert "kubelab-check" not in left
+
+
+def test_full_packets_that_are_dropped_are_found(hosts: SshHosts, broken: Callable[[str], None]) -> None:
+    """As where the way between hosts carries less than they believe."""
+    broken("-p udp --dport 8472 -m length --length 1300:65535 -j DROP")
+    assert failing(hosts) == {"full-packets"}
+
+
+def test_a_closed_port_between_hosts_is_found(hosts: SshHosts, broken: Callable[[str], None]) -> None:
+    broken("-p udp --dport 8472 -j DROP")
+    found = failing(hosts)
+    assert {"across-nodes", "full-packets"} <= found
+    assert {"same-node", "host-port", "deny-all"}.isdisjoint(found)
+
+
+def test_policies_that_nobody_enforces_are_found(hosts: SshHosts) -> None:
+    """The policy engine is stopped before the namespaces are there, so that no policy takes effect."""
+    control = hosts.machines["control"]
+    selector = '{"spec":{"template":{"spec":{"nodeSelector":{"kubelab.io/nowhere":"true"}}}}}'
+    names = kubectl(control, "get", "daemonsets", "--namespace=kubelab-network", "--output=name").split()
+    for name in names:
+        kubectl(control, "patch", name, "--namespace=kubelab-network", "--type=merge", f"--patch={selector}")
+    kubectl(control, "wait", "pods", "--all", "--for=delete", "--namespace=kubelab-network", "--timeout=90s")
+    assert "deny-all" in failing(hosts)
+    back = '[{"op":"remove","path":"/spec/template/spec/nodeSelector/kubelab.io~1nowhere"}]'
+    for name in names:
+        kubectl(control, "patch", name, "--namespace=kubelab-network", "--type=json", f"--patch={back}")
+    for name in names:
+        kubectl(control, "rollout", "status", name, "--namespace=kubelab-network", "--timeout=90s")
+    assert failing(hosts) == set()
+
+
+def test_the_default_policies_are_put_into_a_namespace_that_is_there(hosts: SshHosts) -> None:
+    control = hosts.machines["control"]
+    assert "there is no namespace course" in kubelab(hosts, "isolate", "course", status=3).stderr
+    kubectl(control, "create", "namespace", "course")
+    kubelab(hosts, "isolate", "course")
+    kubelab(hosts, "isolate", "course")
+    found = kubectl(control, "get", "networkpolicies", "--namespace=course", "--output=name").split()
+    assert len(found) == 3
