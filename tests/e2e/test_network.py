@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from kubelab_helpers.cluster.connections import TITLES
 from kubelab_helpers.release.deploy import NAMESPACE
 
 from .hub import HubSession
 from .kernel import open_kernel
-from .lab import Lab
+from .lab import Lab, read_answer, run_kubelab
 from .pods import CONNECT, PORT, Playground, Pod, describe_pod, find_pod, find_server, open_playground
 from .waiting import wait_until
 
@@ -220,3 +221,10 @@ def test_policies_of_user_pods_leave_the_metadata_address_out(lab: Lab, ada: Hub
 def _holds_metadata(block: Any) -> bool:
     excepted = [ip_network(each) for each in getattr(block, "_except", None) or []]
     return METADATA in ip_network(block.cidr) and not any(METADATA in each for each in excepted)
+
+
+@pytest.mark.usefixtures("lab")
+def test_cluster_check_finds_nothing_to_mend() -> None:
+    """Every connection that an operator's check makes, on this cluster, whose policies and pods are the hub's too."""
+    found = read_answer(run_kubelab("cluster", "check", "-o", "json", timeout_seconds=300))["connections"]
+    assert {each["id"] for each in found} == set(TITLES) - {"outside-names"}
