@@ -136,10 +136,15 @@ def test_init_again_changes_nothing(one: Machine) -> None:
 
 
 def test_a_second_host_joins_by_ticket(one: Machine, two: Machine) -> None:
+    """It has a pod network already, which is only set aside when that is asked for."""
+    two.shell("mkdir -p /etc/cni/net.d; echo theirs > /etc/cni/net.d/05-theirs.conflist")
     BEFORE["two"] = (take_snapshot(two), steady_facts(two))
     ticket = call(one, "ticket").stdout
+    refused = call(two, "join", *NAMESERVER, stdin=ticket)
+    assert refused.status == ExitStatus.BLOCKED
+    assert "another pod network comes first (cni): /etc/cni/net.d/05-theirs.conflist" in refused.error_text
     began = time.monotonic()
-    done = answer(two, "join", *NAMESERVER, stdin=ticket)
+    done = answer(two, "join", *NAMESERVER, "--replace-network", stdin=ticket)
     print(f"join took {time.monotonic() - began:.1f} s: {[(s['name'], s['seconds']) for s in done['stages']]}")
     assert sorted(one.run(*KUBECTL, "get", "nodes", "-o", "name").split()) == ["node/one", "node/two"]
     assert set(outcomes(answer(two, "join", *NAMESERVER, stdin=ticket)).values()) == {"unchanged"}
@@ -198,11 +203,12 @@ def test_a_reset_leaves_the_host_as_it_was_and_what_is_not_ours(two: Machine) ->
     assert two.run("cat", "/srv/theirs/file", "/var/lib/kubelet/theirs/file") == "data\ndata\n"
     assert two.run("cat", "/var/lib/kubelab/volumes/ada/file") == "home\n"
     assert two.run("cat", "/etc/cni/net.d/99-theirs.conf") == "{}\n"
+    assert two.run("cat", "/etc/cni/net.d/05-theirs.conflist") == "theirs\n"
     two.shell("iptables -C FORWARD -s 198.51.100.0/24 -j THEIRS")
     two.shell("""
         umount /var/lib/kubelet/theirs; rmdir /var/lib/kubelet/theirs /var/lib/kubelet; rm -r /srv/theirs
         iptables -D FORWARD -s 198.51.100.0/24 -j THEIRS; iptables -X THEIRS
-        rm /etc/cni/net.d/99-theirs.conf; rmdir /etc/cni/net.d /etc/cni
+        rm /etc/cni/net.d/99-theirs.conf
     """)
     assert take_snapshot(two) == BEFORE["two"][0]
     assert steady_facts(two) == BEFORE["two"][1]

@@ -28,6 +28,9 @@ NameserverOption = Annotated[
     list[str] | None, typer.Option("--nameserver", help="A name server that pods may ask; by default the host's own.")
 ]
 MtuOption = Annotated[int | None, typer.Option("--mtu", min=1280, max=9216, help="MTU between the hosts, in bytes.")]
+ReplaceNetworkOption = Annotated[
+    bool, typer.Option("--replace-network", help="Set another pod network's files aside; a rollback puts them back.")
+]
 SourceOption = Annotated[str, typer.Option("--source", help="Where third-party parts come from.")]
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help="A bundle with the parts: a folder or a tar.")]
 IgnoreOption = Annotated[
@@ -54,6 +57,7 @@ def plan(
     san: SanOption = None,
     nameserver: NameserverOption = None,
     mtu: MtuOption = None,
+    replace_network: ReplaceNetworkOption = False,
     source: SourceOption = "auto",
     bundle: BundleOption = None,
     output: OutputOption = Output.TEXT,
@@ -67,7 +71,7 @@ def plan(
     from kubelab_helpers.lab.standing import open_lab
     from kubelab_helpers.result import SilentReporter
 
-    options = _options(name, address, public_address, nameserver, mtu, source, bundle)
+    options = _options(name, address, public_address, nameserver, mtu, replace_network, source, bundle)
     spec = _describe(options, cluster, endpoint, pod_cidr, service_cidr, san)
     found = preview_cluster(open_lab(spec, SilentReporter()))
     if output is Output.JSON:
@@ -91,6 +95,7 @@ def init(
     san: SanOption = None,
     nameserver: NameserverOption = None,
     mtu: MtuOption = None,
+    replace_network: ReplaceNetworkOption = False,
     source: SourceOption = "auto",
     bundle: BundleOption = None,
     ignore: IgnoreOption = None,
@@ -106,7 +111,7 @@ def init(
     from kubelab_helpers.lab.stages import INIT_STAGES, run_stages
     from kubelab_helpers.lab.standing import open_lab
 
-    options = _options(name, address, public_address, nameserver, mtu, source, bundle)
+    options = _options(name, address, public_address, nameserver, mtu, replace_network, source, bundle)
     spec = _describe(options, cluster, endpoint, pod_cidr, service_cidr, san, ignore)
     with render.ProgressReporter() as reporter:
         lab = open_lab(spec, reporter)
@@ -137,6 +142,7 @@ def join(
     address: AddressOption = None,
     nameserver: NameserverOption = None,
     mtu: MtuOption = None,
+    replace_network: ReplaceNetworkOption = False,
     source: SourceOption = "auto",
     bundle: BundleOption = None,
     ignore: IgnoreOption = None,
@@ -156,7 +162,7 @@ def join(
         sys.stderr.write("The ticket of `kubelab-host ticket`: ")
     found = decode_ticket(sys.stdin.readline())
     facts = probe_standing(LocalRunner())
-    spec = describe_member(facts, _options(name, address, "", nameserver, mtu, source, bundle), found)
+    spec = describe_member(facts, _options(name, address, "", nameserver, mtu, replace_network, source, bundle), found)
     require_fit(facts, spec, found.role, ignore or ())
     with render.ProgressReporter() as reporter:
         lab = open_lab(spec, reporter)
@@ -171,12 +177,13 @@ def _options(
     public_address: str,
     nameservers: list[str] | None,
     mtu: int | None,
+    replace_network: bool,
     source: str,
     bundle: Path | None,
 ) -> HostOptions:
     from kubelab_helpers.lab.standing import HostOptions
 
-    return HostOptions(name, address, public_address, tuple(nameservers or ()), mtu, source, bundle)
+    return HostOptions(name, address, public_address, tuple(nameservers or ()), mtu, replace_network, source, bundle)
 
 
 def _describe(

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from kubelab_helpers.cluster.kubeadm import ADMIN_KUBECONFIG, KUBELET_KUBECONFIG
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.change import Action, Change, stamp_of
+from kubelab_helpers.hosts.cni import OWN_FILE, comes_first, find_foreign
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.facts import HostFacts
-from kubelab_helpers.hosts.file import UNITS, File
+from kubelab_helpers.hosts.file import UNITS, File, NoFile
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.service import Unit
 from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.hosts.template import render
 
-CNI_CONFIGURATION = "/etc/cni/net.d/10-kubelab.conflist"
+CNI_CONFIGURATION = f"/etc/cni/net.d/{OWN_FILE}"
 VXLAN_OVERHEAD_BYTES = 50
 """Outer Ethernet, IPv4, UDP and VXLAN headers, RFC 7348 section 5."""
 KUBECTL = "/usr/local/bin/kubectl"
@@ -48,7 +49,21 @@ def desire_cni(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     ]
     content = json.dumps({"name": "kubelab", "cniVersion": "0.3.1", "plugins": plugins}, indent=2) + "\n"
     routes = [] if facts.default_devices else _desire_routes(device, spec)
-    return [*routes, File(CNI_CONFIGURATION, content.encode())]
+    return [*_desire_no_other(facts, spec), *routes, File(CNI_CONFIGURATION, content.encode())]
+
+
+def _desire_no_other(facts: HostFacts, spec: NodeSpec) -> list[Change]:
+    """Set another pod network's configuration aside where that was asked for; refuse one that would be used instead."""
+    foreign = find_foreign(facts.cni_files)
+    if spec.replace_network:
+        return [NoFile(path) for path in foreign]
+    if first := [path for path in foreign if comes_first(path)]:
+        raise BlockedError(
+            f"{spec.name}: another pod network comes first: {', '.join(first)}",
+            next_step="remove that network, or let kubelab set its files aside, which keeps them: "
+            "`network: {replaceForeign: true}` in kubelab.yaml, or --replace-network",
+        )
+    return []
 
 
 def _desire_routes(device: str, spec: NodeSpec) -> list[Change]:

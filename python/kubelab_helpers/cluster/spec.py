@@ -68,6 +68,7 @@ class LabSpec:
     service_cidr: str = "10.96.0.0/12"
     container_subnet: str = "172.30.250.0/24"
     mtu: int | None = None
+    replace_network: bool = False
     endpoint_name: str | None = None
     certificate_sans: tuple[str, ...] = ()
     nameservers: tuple[str, ...] = ()
@@ -158,6 +159,7 @@ def _spec(values: Mapping[str, Any], folder: Path) -> LabSpec:
         service_cidr=network.get("serviceCidr", default.service_cidr),
         container_subnet=network.get("containerSubnet", default.container_subnet),
         mtu=network.get("mtu"),
+        replace_network=network.get("replaceForeign", default.replace_network),
         endpoint_name=values.get("endpoint"),
         certificate_sans=tuple(network.get("certificateSans", ())),
         nameservers=tuple(network.get("nameservers", ())),

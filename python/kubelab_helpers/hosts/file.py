@@ -132,6 +132,38 @@ class Program(Change):
 
 
 @dataclass(frozen=True)
+class NoFile(Change):
+    """A file of others that is to be gone; a copy of it is kept, and a rollback puts it back."""
+
+    path: str
+
+    @property
+    def id(self) -> str:
+        return f"no-file:{self.path}"
+
+    @property
+    def replaces(self) -> str:  # type: ignore[override]  # derived here, constant elsewhere
+        return self.path
+
+    @property
+    def summary(self) -> str:
+        return f"set {self.path} aside"
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        return _watched(self.path)
+
+    def satisfied_by(self, state: HostState) -> bool:
+        return self.path not in state.files
+
+    def operations(self) -> tuple[Command, ...]:
+        return (Command(("rm", "-f", "--", self.path)),)
+
+    def undo(self, state: HostState) -> tuple[Command, ...]:
+        return _put_back(self.path, state)
+
+
+@dataclass(frozen=True)
 class Line(Change):
     """A line in a file that others write too, such as /etc/hosts: added at its end, and only it is removed again."""
 

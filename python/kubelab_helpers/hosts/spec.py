@@ -55,6 +55,8 @@ class NodeSpec:
     service_cidr: str
     image_prefix: str
     mtu: int | None = None
+    replace_network: bool = False
+    """Whether another pod network's configuration may be set aside."""
     upstream_nameservers: tuple[str, ...] = ()
     certificate_sans: tuple[str, ...] = ()
     mirrors: tuple[RegistryMirror, ...] = ()

@@ -170,6 +170,7 @@ class Lab:
             service_cidr=self.spec.service_cidr,
             image_prefix=IMAGE_PREFIX,
             mtu=self.spec.mtu,
+            replace_network=self.spec.replace_network,
             # A container node has this machine's resolver behind an engine's; another host has its own.
             upstream_nameservers=self.spec.nameservers or (machine_nameservers() if host.is_container else ()),
             certificate_sans=self._certificate_sans(),

@@ -45,6 +45,7 @@ class HostOptions:
     public_address: str = ""
     nameservers: tuple[str, ...] = ()
     mtu: int | None = None
+    replace_network: bool = False
     source: str = "auto"
     bundle: Path | None = None
 
@@ -97,6 +98,7 @@ def require_fit(facts: HostFacts, spec: LabSpec, role: Role, ignored: Collection
     subject = Subject(facts, role, spec.pod_cidr, spec.service_cidr)
     # A name server or an address that was named stands in for the host's own.
     settled = {*ignored, "name", *(["resolver"] if spec.nameservers else [])}
+    settled |= {"cni"} if spec.replace_network else set()
     found = [each for each in check_hosts([subject]) if each.id not in settled]
     stopping = [each for each in found if each.severity is Severity.BLOCKED]
     if stopping:
@@ -166,6 +168,7 @@ def _validated(spec: LabSpec, options: HostOptions, judged: LabSpec | None = Non
         spec,
         nameservers=options.nameservers,
         mtu=options.mtu,
+        replace_network=options.replace_network,
         source=require_source(options.source),
         bundle=options.bundle,
     )

@@ -149,3 +149,16 @@ def test_a_host_without_a_default_route_gets_the_ways_it_lacks() -> None:
     assert b"ip route replace 169.254.1.1/32 dev eth0\n" in unit.content
     assert b"ip route replace 10.96.0.0/12 dev eth0 src 172.30.250.11\n" in unit.content
     assert enabled.id == "unit:kubelab-routes.service"
+
+
+def test_another_network_that_would_be_used_is_refused_and_set_aside_when_asked() -> None:
+    """A kubeconfig of its beside it is no configuration, and one that comes later is never read."""
+    files = ("/etc/cni/net.d/05-theirs.conflist", "/etc/cni/net.d/99-late.conf", "/etc/cni/net.d/calico-kubeconfig")
+    facts = dataclasses.replace(recorded_facts("new-node"), cni_files=files)
+    with pytest.raises(BlockedError, match="another pod network comes first: /etc"):
+        network.desire_cni(facts, node_spec())
+    changes = network.desire_cni(facts, node_spec(replace_network=True))
+    assert ids(changes)[:2] == ["no-file:/etc/cni/net.d/05-theirs.conflist", "no-file:/etc/cni/net.d/99-late.conf"]
+    assert len(changes) == 3
+    late = dataclasses.replace(facts, cni_files=files[1:])
+    assert len(network.desire_cni(late, node_spec())) == 1

@@ -13,7 +13,7 @@ from kubelab_helpers.errors import BlockedError, InvalidInputError, PartlyDoneEr
 from kubelab_helpers.hosts import executor
 from kubelab_helpers.hosts.change import Action, Change
 from kubelab_helpers.hosts.command import Command
-from kubelab_helpers.hosts.file import Directory, File, Line, Program
+from kubelab_helpers.hosts.file import Directory, File, Line, NoFile, Program
 from kubelab_helpers.hosts.ledger import Entry, Ledger
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.rollback import apply_rollback, entry_data, plan_rollback, read_rollback, select_entries
@@ -249,3 +249,13 @@ def test_one_way_stands_in_the_journal(tmp_path: Path, host: Path) -> None:
     runner = FolderRunner(tmp_path / "host")
     executor.converge(runner, (Step("all", lambda *_: [way]),), node_spec(), SilentReporter(), "upgrade")
     assert [entry.one_way for entry in probe_state(runner, ()).ledger.entries] == [True]
+
+
+def test_a_file_set_aside_comes_back_as_it_was(host: Path, tmp_path: Path) -> None:
+    runner = FolderRunner(host)
+    before = snapshot(host)
+    aside = NoFile(f"{host}/etc/theirs")
+    assert executor.converge(runner, (Step("all", lambda *_: [aside]),), node_spec(), SilentReporter(), "aside") == 1
+    assert not (host / "etc/theirs").exists()
+    apply_rollback(runner, read_rollback(runner, "host"), SilentReporter(), "rollback")
+    assert {path: found for path, found in snapshot(host).items() if path in before} == before

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from kubelab_helpers.hosts.checks.ports import needed_ports
+from kubelab_helpers.hosts.cni import comes_first, find_foreign
 from kubelab_helpers.hosts.findings import Finding, Subject, blocked, note, ok, warning
 
 OTHER_KUBERNETES = ("k3s", "k3s-agent", "crio")
-OWN_CNI_FILE = "10-kubelab.conflist"
 
 
 def check_ports(subject: Subject) -> Iterator[Finding]:
@@ -66,14 +65,15 @@ def check_runtimes(subject: Subject) -> Iterator[Finding]:
 
 def check_cni(subject: Subject) -> Iterator[Finding]:
     """Another pod network's configuration: containerd takes the first file by name."""
-    foreign = [path for path in subject.facts.cni_files if PurePosixPath(path).name != OWN_CNI_FILE]
-    first = [path for path in foreign if PurePosixPath(path).name < OWN_CNI_FILE]
+    foreign = find_foreign(subject.facts.cni_files)
+    first = [path for path in foreign if comes_first(path)]
     if first:
         yield blocked(
             "cni",
             "another pod network comes first",
             ", ".join(first),
-            "move the file away: containerd takes the first by name",
+            "remove that network, or let kubelab set its files aside (they are kept): --replace-network, "
+            "or `network: {replaceForeign: true}` in kubelab.yaml; containerd takes the first by name",
         )
     elif foreign:
         yield note(
