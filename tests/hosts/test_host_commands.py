@@ -125,6 +125,8 @@ def test_init_makes_a_cluster(one: Machine) -> None:
     assert outcomes(done)["control plane"] == "changed"
     assert one.run("stat", "-c", "%a", "/etc/kubernetes/admin.conf").strip() == "600"
     assert one.run(*KUBECTL, "get", "nodes", "-o", "name").split() == ["node/one"]
+    loaded = one.run("bash", "-c", ". /usr/local/share/bash-completion/completions/kubectl; complete -p kubectl")
+    assert "-F __start_kubectl kubectl" in loaded
 
 
 def test_init_again_changes_nothing(one: Machine) -> None:

@@ -47,6 +47,8 @@ PROGRAMS = [
     "program:/opt/cni/bin/bandwidth",
     "program:/opt/cni/bin/bridge",
     "program:/opt/cni/bin/tuning",
+    "file:/usr/local/share/bash-completion/completions/kubectl",
+    "file:/usr/local/share/bash-completion/completions/kubeadm",
 ]
 RUNTIME = [
     "directory:/etc/cni",

@@ -20,6 +20,9 @@ PROGRAM_PATHS = {
     "kubectl": "/usr/local/bin/kubectl",
     "calico-cni": "/opt/cni/bin/calico",
 }
+COMPLETIONS = "/usr/local/share/bash-completion/completions"
+"""Read by bash at the first Tab after a program's name, so that a login waits for nothing."""
+COMPLETED = ("kubectl", "kubeadm")
 CNI_DIRECTORY = "/opt/cni/bin"
 CONTAINERD_DATA = ("/var/lib/containerd", "/opt/containerd", "/run/containerd")
 CNI_PLUGINS = ("loopback", "host-local", "portmap", "bandwidth", "bridge", "tuning")
@@ -33,7 +36,9 @@ def program_paths() -> dict[str, str]:
 def desire_programs(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     """The programs of the node, as they are in the artifact cache."""
     paths = program_paths()
-    return [Program(paths[name], local.path, local.sha256) for name, local in spec.programs.items()]
+    programs = [Program(paths[name], local.path, local.sha256) for name, local in spec.programs.items()]
+    completed = [name for name in COMPLETED if name in spec.programs]
+    return [*programs, *(File(f"{COMPLETIONS}/{name}", _completion(name)) for name in completed)]
 
 
 def desire_kubeadm(facts: HostFacts, spec: NodeSpec) -> list[Change]:
@@ -68,6 +73,10 @@ def desire_kubelet(facts: HostFacts, spec: NodeSpec) -> list[Change]:
 def desire_images(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     """The images that the node starts before any registry can be reached."""
     return [Image(image.reference, image.digest, image.archive) for image in spec.images]
+
+
+def _completion(name: str) -> bytes:
+    return f"# Written by kubelab.\nsource <({name} completion bash)\n".encode()
 
 
 def _mirror(url: str) -> bytes:
