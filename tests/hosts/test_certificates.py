@@ -154,7 +154,7 @@ def test_certificates_are_renewed_and_served(node: Runner, record_property: Call
 
 def test_a_snapshot_of_elsewhere_is_refused(node: Runner) -> None:
     with pytest.raises(BlockedError, match="no snapshot of this host"):
-        restore_snapshot(node, "/root/etcd.db")
+        restore_snapshot(node, "/media/usb/etcd.db")
     damaged = next(each.path for each in list_snapshots(node) if not each.whole)
     with pytest.raises(BlockedError, match="is damaged"):
         restore_snapshot(node, damaged)
