@@ -6,7 +6,7 @@ cut off. https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -65,6 +65,20 @@ def decide_upgrade(lab: Lab, *, force: bool = False) -> tuple[UpgradeStage, ...]
     return stages
 
 
+def require_described(nodes: Collection[str], described: Collection[str]) -> None:
+    """Refuse an upgrade of a cluster that is not the described one: it must reach every node, and wait for each."""
+    if strangers := [name for name in nodes if name not in described]:
+        raise BlockedError(
+            f"in the cluster, and not in kubelab.yaml: {', '.join(strangers)}",
+            next_step="describe them there, or take them out of the cluster: an upgrade must reach every node",
+        )
+    if absent := [name for name in described if name not in nodes]:
+        raise BlockedError(
+            f"in kubelab.yaml, and not in the cluster: {', '.join(absent)}",
+            next_step="take them out of kubelab.yaml until the upgrade ended; `kubelab cluster add` joins them then",
+        )
+
+
 def upgrade_stages(lab: Lab, decided: Sequence[UpgradeStage], drain: DrainOptions) -> tuple[Stage, ...]:
     """Return the stages of an upgrade: what is put ready, the decided parts in their order, and the end."""
     return tuple(_stages(lab, decided, drain))
@@ -90,14 +104,9 @@ def _read_nodes(lab: Lab) -> list[NodeVersion]:
     acting = _find_acting(lab)
     servers = members.read_api_servers(acting)
     found = {member.name: member for member in members.read_members(acting)}
-    strangers = [name for name in found if name not in {host.name for host in lab.spec.hosts}]
-    if strangers:
-        raise BlockedError(
-            f"in the cluster, and not in kubelab.yaml: {', '.join(strangers)}",
-            next_step="describe them there, or take them out of the cluster: an upgrade must reach every node",
-        )
+    require_described(found, [host.name for host in lab.spec.hosts])
     founder = find_founder(lab)
-    hosts = sorted((host for host in lab.spec.hosts if host.name in found), key=lambda host: host != founder)
+    hosts = sorted(lab.spec.hosts, key=lambda host: host != founder)
     cut_off = dict(zip(hosts, for_each(hosts, lambda host: _is_cut_off(lab.runner(host))), strict=True))
     return [
         NodeVersion(
@@ -122,7 +131,7 @@ def _find_acting(lab: Lab) -> Runner:
 
 def _load_images(lab: Lab) -> tuple[Outcome, str]:
     """kube-proxy's new image is wanted on every node as soon as the first control plane has been upgraded."""
-    made = converge_all(lab, _joined(lab), (IMAGES_STEP,), lab.parts(), lambda host: f"images {host.name}")
+    made = converge_all(lab, lab.spec.hosts, (IMAGES_STEP,), lab.parts(), lambda host: f"images {host.name}")
     return _counted(made, f"{made} images")
 
 
@@ -177,11 +186,6 @@ def _release(lab: Lab, name: str) -> None:
         return ""
 
     _wait_for(lab, release, name)
-
-
-def _joined(lab: Lab) -> list[HostSpec]:
-    names = {member.name for member in members.read_members(_find_acting(lab))}
-    return [host for host in lab.spec.hosts if host.name in names]
 
 
 def _wait_for(lab: Lab, find_missing: Callable[[Runner], str], what: str) -> None:

@@ -13,7 +13,7 @@ from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.ssh_access import SshAccess
 from kubelab_helpers.lab.context import PARTS, Lab
 from kubelab_helpers.lab.joining import require_same_version
-from kubelab_helpers.lab.upgrade import DrainOptions, upgrade_stages
+from kubelab_helpers.lab.upgrade import DrainOptions, require_described, upgrade_stages
 from tests.unit.hosts.support import Answering
 
 from .support import make_lab
@@ -103,3 +103,14 @@ def test_etcd_is_saved_before_the_first_api_server_and_nodes_are_released_last(t
 def test_an_ended_upgrade_only_looks(tmp_path: Path) -> None:
     names = [each.name for each in upgrade_stages(lab_of(tmp_path, NEW), (), DrainOptions())]
     assert names == ["parts", "service", "ready", "kubeconfig", "record"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [(["c1", "w1", "w2"], "in the cluster, and not in kubelab.yaml: w2"), (["c1"], "and not in the cluster: w1")],
+)
+def test_only_the_described_cluster_is_upgraded(nodes: list[str], said: str) -> None:
+    """A node that is not reached would stay behind; one that is not there would be waited for."""
+    with pytest.raises(BlockedError, match=said):
+        require_described(nodes, ["c1", "w1"])
+    require_described(["c1", "w1"], ["w1", "c1"])
