@@ -59,6 +59,11 @@ def solve_versions(facts: HostFacts, carried: Sequence[str], wanted: str | None 
     return _solution(facts, fitting, data, passed)
 
 
+def find_obstacle(facts: HostFacts, version: str) -> str | None:
+    """Return why the host cannot run this version of Kubernetes, or None."""
+    return _obstacle(facts, minor_of(version), load_compatibility())
+
+
 def proxy_mode_of(facts: HostFacts) -> str:
     """Return kube-proxy's mode for a host: nftables, or iptables where the kernel is too old for it."""
     kernel = parse(facts.kernel)

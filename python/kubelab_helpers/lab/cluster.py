@@ -12,6 +12,7 @@ from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.executor import end_run
 from kubelab_helpers.hosts.facts import HostFacts, probe_host
 from kubelab_helpers.hosts.plan import Step
+from kubelab_helpers.hosts.solver import find_obstacle
 from kubelab_helpers.hosts.state import probe_state
 from kubelab_helpers.hosts.steps import PREPARATION
 from kubelab_helpers.images.catalog import load_catalog
@@ -58,7 +59,8 @@ def prepare_nodes(lab: Lab) -> tuple[Outcome, str]:
 def reach_hosts(lab: Lab) -> tuple[Outcome, str]:
     """Reach every host before any is touched.
 
-    BlockedError when one has not its address or belongs to another cluster, or when two are one machine.
+    BlockedError when one has not its address, belongs to another cluster or cannot run the lab's Kubernetes, or when
+    two are one machine.
     """
     elsewhere = [host for host in lab.spec.hosts if not host.is_container]
     facts = dict(zip(elsewhere, for_each(elsewhere, lambda host: probe_host(lab.runner(host))), strict=True))
@@ -74,6 +76,12 @@ def reach_hosts(lab: Lab) -> tuple[Outcome, str]:
         f"{' and '.join(names)} are one machine, or clones with the same /etc/machine-id"
         for names in by_machine.values()
         if len(names) > 1
+    ]
+    version = lab.spec.kubernetes_version
+    problems += [
+        f"{host.name} cannot run Kubernetes {version}: {obstacle}"
+        for host, found in facts.items()
+        if (obstacle := find_obstacle(found, version))
     ]
     problems += [f"{name} belongs to the cluster {other}" for name, other in find_strangers(lab, elsewhere).items()]
     if problems:

@@ -95,7 +95,7 @@ def describe_member(facts: HostFacts, options: HostOptions, ticket: Ticket) -> L
 
 def require_fit(facts: HostFacts, spec: LabSpec, role: Role, ignored: Collection[str]) -> list[Finding]:
     """Check the host; BlockedError names what must be mended first. Returns what else was found."""
-    subject = Subject(facts, role, spec.pod_cidr, spec.service_cidr)
+    subject = Subject(facts, role, spec.pod_cidr, spec.service_cidr, (spec.kubernetes_version,))
     # A name server or an address that was named stands in for the host's own.
     settled = {*ignored, "name", *(["resolver"] if spec.nameservers else [])}
     settled |= {"cni"} if spec.replace_network else set()

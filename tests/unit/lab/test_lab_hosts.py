@@ -14,6 +14,7 @@ from kubelab_helpers.cluster import credentials, etcd, kubeadm, members
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.runner import ContainerRunner, LocalRunner
 from kubelab_helpers.hosts.ssh import SshRunner
 from kubelab_helpers.hosts.ssh_access import SshAccess
@@ -136,7 +137,8 @@ def test_nobody_waits_nothing_is_issued(lab: Lab, joins: dict[str, Any], monkeyp
     assert joins["joined"] == []
 
 
-def reached(lab: Lab, monkeypatch: pytest.MonkeyPatch, **machine_ids: str) -> None:
+def reached(lab: Lab, monkeypatch: pytest.MonkeyPatch, **machine_ids: str) -> dict[str, HostFacts]:
+    """Let every host be reached; what is returned is what each probe will find."""
     facts = {
         host.name: dataclasses.replace(
             recorded_facts("new-node"),
@@ -147,6 +149,7 @@ def reached(lab: Lab, monkeypatch: pytest.MonkeyPatch, **machine_ids: str) -> No
     }
     answer_as(lab, dict.fromkeys(facts, ""))
     monkeypatch.setattr(cluster, "probe_host", lambda runner: facts[runner.name])
+    return facts
 
 
 def test_hosts_that_are_as_described_pass(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +175,15 @@ def test_a_host_of_another_cluster_is_refused(lab: Lab, monkeypatch: pytest.Monk
     reached(lab, monkeypatch)
     answer_as(lab, {"w1": "stamp\tkubeadm-join\tchemistry\t\n", "c1": "stamp\tkubeadm-init\tkubelab\t\n"})
     with pytest.raises(BlockedError, match=r"^w1 belongs to the cluster chemistry$"):
+        cluster.reach_hosts(lab)
+
+
+def test_a_kernel_that_is_too_old_is_told_before_anything_is_touched(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = reached(lab, monkeypatch)
+    facts["w1"] = dataclasses.replace(facts["w1"], kernel="4.18.0-553.el8")
+    with pytest.raises(
+        BlockedError, match=r"^w1 cannot run Kubernetes 1\.37\.2: it needs Linux 5\.4, and this is 4\.18"
+    ):
         cluster.reach_hosts(lab)
 
 
