@@ -46,6 +46,12 @@ do_dnf() {
             *) wanted="$wanted $word" ;;
         esac
     done
+    # dnf would take along what needs them.
+    # shellcheck disable=SC2086 # package names, each a word
+    if [ -n "$gone" ] && ! needing=$(rpm --erase --test $gone 2>&1); then
+        printf '%s\n' "this would remove what needs what is to go; remove it yourself first if you do not:" "$needing" >&2
+        exit 1
+    fi
     # shellcheck disable=SC2086 # package names, each a word
     [ -z "$gone" ] || $yum --assumeyes remove --setopt=clean_requirements_on_remove=False $gone
     # shellcheck disable=SC2086 # package names, each a word
