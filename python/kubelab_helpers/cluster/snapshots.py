@@ -135,8 +135,9 @@ def _find_other_members(runner: Runner) -> list[str]:
     asked = runner.run(Command(("sh", "-c", _MEMBERS, "members"), timeout_seconds=30))
     if asked.status != 0:
         return []
+    own = _own_name(runner)
     members = json.loads(asked.text)["members"]
-    return [each.get("name") or each["peerURLs"][0] for each in members if _own_name(runner) != each.get("name")]
+    return [each.get("name") or each["peerURLs"][0] for each in members if each.get("name") != own]
 
 
 def _own_name(runner: Runner) -> str:

@@ -36,11 +36,9 @@ def find_strangers(lab: Lab, hosts: Sequence[HostSpec]) -> dict[str, str]:
 
     kubeadm would fail there, and what follows a failure is to clear the half that it left.
     """
-    states = for_each(hosts, lambda host: probe_state(lab.runner(host), [f"stamp:{stamp}" for stamp in STAMPS]))
-    stamped = {host.name: state.stamps for host, state in zip(hosts, states, strict=True)}
     return {
         name: stamps[stamp]
-        for name, stamps in stamped.items()
+        for name, stamps in _read_stamps(lab, hosts).items()
         for stamp in STAMPS
         if stamps.get(stamp, lab.spec.name) != lab.spec.name
     }
@@ -51,8 +49,8 @@ def require_same_version(lab: Lab, hosts: Sequence[HostSpec]) -> None:
 
     Its kubelet would be replaced in place, before the API servers and without a drain.
     """
-    states = for_each(hosts, lambda host: probe_state(lab.runner(host), [f"stamp:{stamp}" for stamp in STAMPS]))
-    joined = [host for host, state in zip(hosts, states, strict=True) if state.stamps]
+    stamps = _read_stamps(lab, hosts)
+    joined = [host for host in hosts if stamps[host.name]]
     found = for_each(joined, lambda host: _kubelet_version(lab.runner(host)))
     wanted = lab.spec.kubernetes_version
     other = {host.name: version for host, version in zip(joined, found, strict=True) if version not in ("", wanted)}
@@ -80,12 +78,17 @@ def find_founder(lab: Lab) -> HostSpec | None:
     return None
 
 
+def find_acting(lab: Lab) -> Runner:
+    """Return the hands on the first control plane whose API server answers; BlockedError says why none does."""
+    return members.find_acting([lab.runner(host) for host in lab.spec.control_planes])
+
+
 def find_acting_host(lab: Lab) -> HostSpec:
     """Return the first control plane whose API server answers; with a single one there is no choice."""
     if len(lab.spec.control_planes) == 1:
         return lab.control_plane
     by_runner = {lab.runner(host).name: host for host in lab.spec.control_planes}
-    return by_runner[members.find_acting([lab.runner(host) for host in lab.spec.control_planes]).name]
+    return by_runner[find_acting(lab).name]
 
 
 def join_hosts(lab: Lab, hosts: Sequence[HostSpec], *, at_once: int) -> int:
@@ -120,6 +123,12 @@ def _plan_joins(lab: Lab, hosts: Sequence[HostSpec]) -> dict[HostSpec, list[str]
         return [each.change.id for each in plan.changes]
 
     return dict(zip(hosts, for_each(hosts, read), strict=True))
+
+
+def _read_stamps(lab: Lab, hosts: Sequence[HostSpec]) -> dict[str, dict[str, str]]:
+    """Return, by host, which of a cluster's stamps stand there, with the cluster's name."""
+    states = for_each(hosts, lambda host: probe_state(lab.runner(host), [f"stamp:{stamp}" for stamp in STAMPS]))
+    return {host.name: state.stamps for host, state in zip(hosts, states, strict=True)}
 
 
 def _kubelet_version(runner: Runner) -> str:

@@ -14,6 +14,7 @@ from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.reset import reset_host
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.lab.context import Lab
+from kubelab_helpers.lab.joining import find_acting
 from kubelab_helpers.lab.parallel import for_each
 from kubelab_helpers.result import Outcome
 
@@ -50,7 +51,7 @@ def remove_host(lab: Lab, name: str, *, drain_seconds: float, lost: bool = False
 
 def read_status(lab: Lab) -> dict[str, Any]:
     """Return how the cluster is: its nodes, etcd's members, and the days until certificates end, as JSON has it."""
-    acting = members.find_acting([lab.runner(host) for host in lab.spec.control_planes])
+    acting = find_acting(lab)
     found = {member.name: member for member in members.read_members(acting)}
     described = {host.name: host for host in lab.spec.hosts}
     nodes = [

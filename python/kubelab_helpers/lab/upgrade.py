@@ -22,7 +22,7 @@ from kubelab_helpers.hosts.state import probe_state
 from kubelab_helpers.hosts.steps.runtime import desire_images, desire_kubeadm
 from kubelab_helpers.lab import cluster, machine, upkeep
 from kubelab_helpers.lab.context import Lab
-from kubelab_helpers.lab.joining import find_founder, read_stamped
+from kubelab_helpers.lab.joining import find_acting, find_founder, read_stamped
 from kubelab_helpers.lab.parallel import converge_all, for_each
 from kubelab_helpers.lab.stages import Stage
 from kubelab_helpers.result import Outcome
@@ -55,7 +55,7 @@ def decide_upgrade(lab: Lab, *, force: bool = False) -> tuple[UpgradeStage, ...]
     cluster.reach_hosts(lab)
     stages = plan_upgrade(_read_nodes(lab), lab.spec.kubernetes_version)
     drained = {stage.node for stage in stages if stage.part == "kubelet"}
-    bare = [] if force else members.find_bare_pods(_find_acting(lab), drained)
+    bare = [] if force else members.find_bare_pods(find_acting(lab), drained)
     if bare:
         raise BlockedError(
             f"these pods would be ended, and nothing starts them anew: {', '.join(bare)}",
@@ -101,7 +101,7 @@ def _stages(lab: Lab, decided: Sequence[UpgradeStage], drain: DrainOptions) -> I
 
 
 def _read_nodes(lab: Lab) -> list[NodeVersion]:
-    acting = _find_acting(lab)
+    acting = find_acting(lab)
     servers = members.read_api_servers(acting)
     found = {member.name: member for member in members.read_members(acting)}
     require_described(found, [host.name for host in lab.spec.hosts])
@@ -125,10 +125,6 @@ def _is_cut_off(runner: Runner) -> bool:
     return f"action:{kubeadm.UPGRADE}" in probe_state(runner, ()).unfinished
 
 
-def _find_acting(lab: Lab) -> Runner:
-    return members.find_acting([lab.runner(host) for host in lab.spec.control_planes])
-
-
 def _load_images(lab: Lab) -> tuple[Outcome, str]:
     """kube-proxy's new image is wanted on every node as soon as the first control plane has been upgraded."""
     made = converge_all(lab, lab.spec.hosts, (IMAGES_STEP,), lab.parts(), lambda host: f"images {host.name}")
@@ -137,7 +133,7 @@ def _load_images(lab: Lab) -> tuple[Outcome, str]:
 
 def _save_etcd(lab: Lab) -> tuple[Outcome, str]:
     upkeep.enable_snapshots(lab)
-    runner = _find_acting(lab)
+    runner = find_acting(lab)
     made = snapshots.create_snapshot(runner)
     return Outcome.CHANGED, f"{runner.name}:{made.path}"
 
@@ -155,7 +151,7 @@ def _kubeadm(stage: UpgradeStage, host: HostSpec) -> Callable[[Lab], tuple[Outco
 
 
 def _replace_kubelet(lab: Lab, host: HostSpec, drain: DrainOptions) -> tuple[Outcome, str]:
-    acting = _find_acting(lab)
+    acting = find_acting(lab)
     member = next(each for each in members.read_members(acting) if each.name == host.name)
     if member.schedulable:
         members.hold(acting, host.name)
@@ -172,7 +168,7 @@ def _replace_kubelet(lab: Lab, host: HostSpec, drain: DrainOptions) -> tuple[Out
 
 def _release_held(lab: Lab) -> tuple[Outcome, str]:
     """A run that was killed after a kubelet's replacement leaves its node cordoned."""
-    held = [member.name for member in members.read_members(_find_acting(lab)) if member.held]
+    held = [member.name for member in members.read_members(find_acting(lab)) if member.held]
     for name in held:
         _release(lab, name)
     return _counted(len(held), ", ".join(held))
@@ -191,7 +187,7 @@ def _release(lab: Lab, name: str) -> None:
 def _wait_for(lab: Lab, find_missing: Callable[[Runner], str], what: str) -> None:
     def missing() -> str:
         try:
-            acting = _find_acting(lab)
+            acting = find_acting(lab)
         except BlockedError as error:  # its API server restarts, and there may be no other
             raise ApiError(error.what) from error
         return find_missing(acting)

@@ -32,6 +32,7 @@ from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.template import render
 from kubelab_helpers.lab.cluster import end_runs
 from kubelab_helpers.lab.context import CHECK_PARTS, Lab
+from kubelab_helpers.lab.joining import find_acting
 from kubelab_helpers.lab.parallel import converge_all
 from kubelab_helpers.result import Outcome
 
@@ -47,7 +48,7 @@ def check_network(lab: Lab, outside_names: tuple[str, ...] = ()) -> list[Verdict
     `outside_names`: names that pods must be able to resolve and reach, as `name` (port 443) or `name:port`.
     BlockedError when a node is not Ready. The test image stays on the nodes until they are reset.
     """
-    acting = members.find_acting([lab.runner(host) for host in lab.spec.control_planes])
+    acting = find_acting(lab)
     hosts = _find_hosts(lab, acting)
     _load_image(lab, hosts)
     with _ground(lab, acting, hosts) as ground:
@@ -56,7 +57,7 @@ def check_network(lab: Lab, outside_names: tuple[str, ...] = ()) -> list[Verdict
 
 def isolate(lab: Lab, namespace: str) -> None:
     """Put the default policies into a namespace: deny all, let names through, let its own pods through."""
-    acting = members.find_acting([lab.runner(host) for host in lab.spec.control_planes])
+    acting = find_acting(lab)
     found = acting.run(kubectl("get", "namespace", namespace, timeout_seconds=30))
     if found.status != 0:
         raise BlockedError(
