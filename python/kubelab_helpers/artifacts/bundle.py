@@ -1,6 +1,7 @@
 """The source `bundle`: a folder or tar with artifacts, made where there is a network and used where there is none.
 
 `manifest.json` holds each artifact's recipe key and the SHA-256 of its files; what it does not list is not used.
+Images that an engine built are an OCI layout in the folder `images/`, which other tools read too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -28,18 +30,46 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 SCHEMA = 1
 
+IMAGES = "images"
+"""The OCI layout's folder."""
+
 Opener = Callable[[str], IO[bytes]]
 """Opens a file of a bundle by its name there; KeyError or OSError when there is none."""
 
 
-def create_bundle(names: Sequence[str], target: Path, store: Store, reporter: Reporter) -> list[str]:
+@dataclass(frozen=True)
+class BundledImage:
+    """A built image of a bundle: the hash of what it was built from, its reference, and its manifest's digest.
+
+    `files`: the SHA-256 of each file that belongs to it, by its name in the layout, or in the bundle it was read from.
+    """
+
+    key: str
+    reference: str
+    digest: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """An OCI layout on this machine, and what is in it by the images' names."""
+
+    folder: Path
+    images: Mapping[str, BundledImage]
+
+
+def create_bundle(
+    names: Sequence[str], target: Path, store: Store, reporter: Reporter, layout: ImageLayout | None = None
+) -> list[str]:
     """Fetch these artifacts and all they are composed from, and write them into a bundle; return the names in it."""
     wanted = [each for each in store.in_order(names) if store.catalog.get(each).kind != "image"]
-    write_bundle(target, store.catalog, store.fetch(wanted, reporter))
+    write_bundle(target, store.catalog, store.fetch(wanted, reporter), layout)
     return wanted
 
 
-def write_bundle(target: Path, catalog: Catalog, contents: Mapping[str, Path]) -> None:
+def write_bundle(
+    target: Path, catalog: Catalog, contents: Mapping[str, Path], layout: ImageLayout | None = None
+) -> None:
     """Write a bundle with these artifacts: a tar when the name ends in .tar, else a folder.
 
     An image is left out, since it is composed again from its parts; InvalidInputError if one of these is not given.
@@ -51,10 +81,12 @@ def write_bundle(target: Path, catalog: Catalog, contents: Mapping[str, Path]) -
             next_step="use create_bundle, which adds it",
         )
     carried = {name: content for name, content in contents.items() if catalog.get(name).kind != "image"}
-    manifest = _describe(catalog, carried)
+    manifest = _describe(catalog, carried, layout)
+    files = [entry for name, content in carried.items() for entry in _files(name, content)]
+    files += _files(IMAGES, layout.folder) if layout else []
     with TemporaryDirectory(dir=target.parent) as scratch:
         made = Path(scratch) / target.name
-        (_write_tar if target.suffix == ".tar" else _write_folder)(made, manifest, carried)
+        (_write_tar if target.suffix == ".tar" else _write_folder)(made, manifest, files)
         made.replace(target)
 
 
@@ -71,31 +103,38 @@ def produce(artifact: Artifact, key: str, bundle: Path, target: Path) -> None:
             path.chmod(0o755 if artifact.kind == "binary" or artifact.recipe.get("members") else 0o644)
 
 
-def _describe(catalog: Catalog, contents: Mapping[str, Path]) -> bytes:
-    entries = {
+def _describe(catalog: Catalog, contents: Mapping[str, Path], layout: ImageLayout | None) -> bytes:
+    artifacts = {
         name: {"key": catalog.key(name), "files": {file: sha256_of(path) for file, path in _files(name, content)}}
         for name, content in contents.items()
     }
-    return json.dumps({"schema": SCHEMA, "artifacts": entries}, indent=1).encode()
+    images = {
+        name: {
+            "key": image.key,
+            "reference": image.reference,
+            "digest": image.digest,
+            "files": {f"{IMAGES}/{file}": sha256 for file, sha256 in image.files.items()},
+        }
+        for name, image in (layout.images if layout else {}).items()
+    }
+    return json.dumps({"schema": SCHEMA, "artifacts": artifacts, "images": images}, indent=1).encode()
 
 
-def _write_folder(target: Path, manifest: bytes, contents: Mapping[str, Path]) -> None:
+def _write_folder(target: Path, manifest: bytes, files: Sequence[tuple[str, Path]]) -> None:
     target.mkdir()
     (target / MANIFEST).write_bytes(manifest)
-    for name, content in contents.items():
-        for file, path in _files(name, content):
-            (target / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target / file)
+    for file, path in files:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target / file)
 
 
-def _write_tar(target: Path, manifest: bytes, contents: Mapping[str, Path]) -> None:
+def _write_tar(target: Path, manifest: bytes, files: Sequence[tuple[str, Path]]) -> None:
     with tarfile.open(target, "w") as tar:
         entry = tarfile.TarInfo(MANIFEST)
         entry.size = len(manifest)
         tar.addfile(entry, io.BytesIO(manifest))
-        for name, content in contents.items():
-            for file, path in _files(name, content):
-                tar.add(path, arcname=file)
+        for file, path in files:
+            tar.add(path, arcname=file)
 
 
 def _files(name: str, content: Path) -> list[tuple[str, Path]]:
@@ -124,12 +163,32 @@ def open_bundle(bundle: Path) -> Iterator[Opener]:
 
 def read_manifest(open_file: Opener, bundle: Path) -> dict[str, dict[str, Any]]:
     """Return each artifact's recipe key and the SHA-256 of its files; InvalidInputError if there is no manifest."""
-    try:
-        with open_file(MANIFEST) as file:
-            listed: dict[str, dict[str, Any]] = dict(json.load(file)["artifacts"])
+    with _reading(bundle):
+        listed: dict[str, dict[str, Any]] = dict(_load_manifest(open_file)["artifacts"])
         return {name: {"key": entry["key"], "files": dict(entry["files"])} for name, entry in listed.items()}
+
+
+def read_images(open_file: Opener, bundle: Path) -> dict[str, BundledImage]:
+    """Return the built images of a bundle by name; none for one that carries only a cluster's parts."""
+    with _reading(bundle):
+        listed: dict[str, dict[str, Any]] = dict(_load_manifest(open_file).get("images", {}))
+        return {
+            name: BundledImage(entry["key"], entry["reference"], entry["digest"], dict(entry["files"]))
+            for name, entry in listed.items()
+        }
+
+
+@contextmanager
+def _reading(bundle: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, LookupError, TypeError, tarfile.TarError) as error:
         raise _no_bundle(bundle, error) from error
+
+
+def _load_manifest(open_file: Opener) -> Any:
+    with open_file(MANIFEST) as file:
+        return json.load(file)
 
 
 def _entry(open_file: Opener, bundle: Path, artifact: Artifact, key: str) -> dict[str, str]:

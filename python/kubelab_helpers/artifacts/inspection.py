@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubelab_helpers.artifacts.bundle import Opener, open_bundle, read_manifest
+from kubelab_helpers.artifacts.bundle import Opener, open_bundle, read_images, read_manifest
 from kubelab_helpers.artifacts.cache import READ_BYTES
 from kubelab_helpers.artifacts.catalog import Catalog
 from kubelab_helpers.result import Outcome, Reporter
@@ -33,10 +33,17 @@ class Inspection:
     lacking: tuple[str, ...]
 
 
-def inspect_bundle(bundle: Path, catalog: Catalog, wanted: Sequence[str]) -> Inspection:
-    """Return what a bundle says of itself; InvalidInputError if it is none. Nothing is hashed."""
+def inspect_bundle(
+    bundle: Path, catalog: Catalog, wanted: Sequence[str], image_keys: Mapping[str, str] | None = None
+) -> Inspection:
+    """Return what a bundle says of itself; InvalidInputError if it is none. Nothing is hashed.
+
+    `image_keys`: the input hashes of the built images that are wanted of a bundle that carries such images.
+    """
     with open_bundle(bundle) as open_file:
         listed = read_manifest(open_file, bundle)
+        images = read_images(open_file, bundle)
+    keys = image_keys or {}
     parts = tuple(
         BundledPart(
             name,
@@ -46,8 +53,13 @@ def inspect_bundle(bundle: Path, catalog: Catalog, wanted: Sequence[str]) -> Ins
         )
         for name, entry in sorted(listed.items())
     )
+    parts += tuple(
+        BundledPart(f"image {name}", image.reference.rpartition(":")[2], len(image.files), image.key == keys.get(name))
+        for name, image in sorted(images.items())
+    )
     current = {part.name for part in parts if part.current}
-    return Inspection(parts, tuple(name for name in wanted if name not in current))
+    expected = [*wanted, *(f"image {name}" for name in keys if images)]
+    return Inspection(parts, tuple(name for name in expected if name not in current))
 
 
 def verify_bundle(bundle: Path, reporter: Reporter) -> list[str]:
@@ -57,6 +69,9 @@ def verify_bundle(bundle: Path, reporter: Reporter) -> list[str]:
             name: sha256
             for entry in read_manifest(open_file, bundle).values()
             for name, sha256 in entry["files"].items()
+        }
+        files |= {
+            name: sha256 for image in read_images(open_file, bundle).values() for name, sha256 in image.files.items()
         }
         reporter.start(TASK, total=len(files))
         wrong = []

@@ -93,6 +93,8 @@ def down(
 ) -> None:
     """Remove the lab from this machine: nodes, networks, volumes, with the users' homes. The cache of parts stays.
 
+    Hosts elsewhere are made as they were before kubelab; on them the users' homes stay, in /var/lib/kubelab/volumes.
+
     Example: kubelab down --yes
     """
     from kubelab_helpers.lab.down import remove_lab
@@ -207,8 +209,9 @@ def create_bundle(
     target: Annotated[Path, typer.Argument(help="A folder, or a file that ends in .tar.")],
     file: FileOption = None,
     output: OutputOption = Output.TEXT,
+    cluster_only: Annotated[bool, typer.Option("--cluster-only", help="Without the hub's images.")] = False,
 ) -> None:
-    """Write every part that `up` needs into a bundle.
+    """Write every part that `up` needs into a bundle: programs, the nodes' images, and the hub's images, built here.
 
     Example: kubelab bundle create /media/usb/kubelab.tar
     """
@@ -216,7 +219,7 @@ def create_bundle(
     from kubelab_helpers.lab import bundle
 
     with render.ProgressReporter() as reporter:
-        names = bundle.create_bundle(_lab(file, reporter), target)
+        names = bundle.create_bundle(_lab(file, reporter), target, with_hub=not cluster_only)
     if output is Output.JSON:
         render.print_json({"bundle": str(target), "parts": names})
         return
@@ -295,7 +298,10 @@ def _remove(remove: Callable[[Lab], list[str]], file: Path | None, output: Outpu
     from kubelab_helpers.lab.lock import hold_lock
 
     if not yes:
-        raise InvalidInputError(f"{command} removes the users' homes", next_step=f"kubelab {command} --yes")
+        raise InvalidInputError(
+            f"{command} removes the cluster, and with container nodes the users' homes",
+            next_step=f"kubelab {command} --yes",
+        )
     with render.ProgressReporter() as reporter:
         lab = _lab(file, reporter)
         with hold_lock(lab.spec.name):

@@ -30,10 +30,10 @@ class LocalImage:
 
 @dataclass(frozen=True)
 class RegistryMirror:
-    """What a registry's name in image references stands for on the nodes: its server's URL."""
+    """What a registry's name in image references stands for on the nodes: its servers' URLs, asked in this order."""
 
     name: str
-    url: str
+    urls: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kubelab_helpers.artifacts.source import SourceName, Store
+from kubelab_helpers.cluster.registry import configure
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.change import stamp_of
 from kubelab_helpers.images.base import has_image
@@ -40,13 +41,7 @@ ROOT = "/var/lib/registry"
 CLUSTER_LABEL = "io.kubelab.cluster"
 INPUT_LABEL = "io.kubelab.input-hash"
 CONFIG_PATH = "/etc/distribution/config.yml"
-# https://distribution.github.io/distribution/about/configuration/
-CONFIG: dict[str, Any] = {
-    "version": 0.1,
-    "log": {"level": "warn", "accesslog": {"disabled": True}},
-    "storage": {"filesystem": {"rootdirectory": ROOT}, "delete": {"enabled": True}},
-    "http": {"addr": f":{PORT}", "headers": {"X-Content-Type-Options": ["nosniff"]}},
-}
+CONFIG = configure(ROOT, f":{PORT}")
 START_TIMEOUT_SECONDS = 30.0
 
 
@@ -76,18 +71,18 @@ def registry_state(engine: DockerClient) -> RegistryState | None:
 
 def start_registry(
     engine: DockerClient,
-    network: str,
-    address: str,
     cluster: str,
     machine_port: int = PORT,
     *,
+    endpoint: tuple[str, str] | None = None,
     reporter: Reporter | None = None,
     source: SourceName = "auto",
 ) -> Outcome:
-    """Make the registry run at `address` of `network` (port 5000) and at 127.0.0.1:`machine_port` of this machine.
+    """Make the registry run at 127.0.0.1:`machine_port` of this machine, and on port 5000 of `endpoint`.
 
-    A machine has one: a second cluster's network is added to it, and it belongs to the cluster that asked first. What
-    it holds is in a volume of the same name, which a new container takes over. BlockedError, naming the holder, if the
+    `endpoint`: a network of the engine and the registry's address there, where container nodes find it. A machine has
+    one registry: a second cluster's network is added to it, and it belongs to the cluster that asked first. What it
+    holds is in a volume of the same name, which a new container takes over. BlockedError, naming the holder, if the
     machine's port is taken.
     """
     image = _ensure_image(engine, Store(source), reporter or SilentReporter())
@@ -97,13 +92,14 @@ def start_registry(
         _require_own(container, cluster)
         container.remove(force=True)
         container = None
-    if container is not None and container.status == "running" and _addresses(container).get(network) == address:
+    if container is not None and container.status == "running" and _is_attached(container, endpoint):
         return Outcome.UNCHANGED
     if container is None or container.status != "running":
         require_free_port(engine, machine_port)
     if container is None:
-        container = _create(engine, image, network, address, cluster, machine_port, wanted)
-    _attach(engine, container, network, address)
+        container = _create(engine, image, endpoint, cluster, machine_port, wanted)
+    if endpoint is not None:
+        _attach(engine, container, *endpoint)
     if container.status != "running":
         container.start()
     _wait_until_answering(container, machine_port)
@@ -169,14 +165,23 @@ def _ensure_image(engine: DockerClient, store: Store, reporter: Reporter) -> str
 
 
 def _create(
-    engine: DockerClient, image: str, network: str, address: str, cluster: str, machine_port: int, input_hash: str
+    engine: DockerClient,
+    image: str,
+    endpoint: tuple[str, str] | None,
+    cluster: str,
+    machine_port: int,
+    input_hash: str,
 ) -> Container:
     from docker.types import LogConfig
 
     labels = {CLUSTER_LABEL: cluster, INPUT_LABEL: input_hash}
     engine.volumes.create(NAME, labels=labels)
     api = engine.api
-    endpoints: Any = {network: api.create_endpoint_config(ipv4_address=address)}
+    networking: Any = None
+    if endpoint is not None:
+        network, address = endpoint
+        endpoints: Any = {network: api.create_endpoint_config(ipv4_address=address)}
+        networking = api.create_networking_config(endpoints)
     created = api.create_container(
         image,
         command=["serve", CONFIG_PATH],
@@ -194,7 +199,7 @@ def _create(
             log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),
             restart_policy={"Name": "unless-stopped"},
         ),
-        networking_config=api.create_networking_config(endpoints),
+        networking_config=networking,
     )
     container = engine.containers.get(created["Id"])
     container.put_archive("/", _initial_files())
@@ -213,6 +218,10 @@ def _initial_files() -> bytes:
         file.size, file.mode = len(content), 0o644
         archive.addfile(file, io.BytesIO(content))
     return written.getvalue()
+
+
+def _is_attached(container: Container, endpoint: tuple[str, str] | None) -> bool:
+    return endpoint is None or _addresses(container).get(endpoint[0]) == endpoint[1]
 
 
 def _attach(engine: DockerClient, container: Container, network: str, address: str) -> None:

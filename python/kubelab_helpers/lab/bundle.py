@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from kubelab_helpers.artifacts import bundle, inspection
 from kubelab_helpers.artifacts.source import Store
+from kubelab_helpers.cluster import engine
+from kubelab_helpers.cluster.spec import LabSpec
 from kubelab_helpers.errors import InvalidInputError
+from kubelab_helpers.lab import delivery, images
 from kubelab_helpers.lab.context import CHECK_PARTS, PARTS, ROOT_FILE_SYSTEMS, Lab
+from kubelab_helpers.result import SilentReporter
 
 
-def create_bundle(lab: Lab, target: Path) -> list[str]:
+def create_bundle(lab: Lab, target: Path, *, with_hub: bool = True) -> list[str]:
     """Write what `up` fetches into `target`, a folder or, when its name ends in .tar, a tar; return the parts' names.
+
+    With the hub, its images are built and carried too.
 
     InvalidInputError if the target is there already, or the folder that it is to be in is not.
     """
@@ -19,7 +26,17 @@ def create_bundle(lab: Lab, target: Path) -> list[str]:
         raise InvalidInputError(f"{target} is there already", next_step="name another target, or remove it")
     if not target.parent.is_dir():
         raise InvalidInputError(f"there is no folder {target.parent}", next_step="make it, or name another target")
-    return bundle.create_bundle([*lab.part_names, *CHECK_PARTS, *ROOT_FILE_SYSTEMS], target, lab.store, lab.reporter)
+    names = [*lab.part_names, *CHECK_PARTS, *ROOT_FILE_SYSTEMS]
+    if not with_hub:
+        return bundle.create_bundle(names, target, lab.store, lab.reporter)
+    engine.ensure_running()
+    images.run_registry(lab)
+    images.build_images(lab)
+    images.push_images(lab)
+    with TemporaryDirectory(prefix=".images-", dir=target.parent) as folder:
+        layout = delivery.export_images(lab, Path(folder))
+        made = bundle.create_bundle(names, target, lab.store, lab.reporter, layout)
+    return [*made, *(f"image {name}" for name in layout.images)]
 
 
 def inspect_bundle(source: Path) -> inspection.Inspection:
@@ -30,4 +47,5 @@ def inspect_bundle(source: Path) -> inspection.Inspection:
         for name in store.in_order([*PARTS, *CHECK_PARTS, *ROOT_FILE_SYSTEMS])
         if store.catalog.get(name).kind != "image"
     ]
-    return inspection.inspect_bundle(source, store.catalog, carried)
+    keys = images.image_keys(Lab(LabSpec(), source.parent, SilentReporter()))
+    return inspection.inspect_bundle(source, store.catalog, carried, keys)

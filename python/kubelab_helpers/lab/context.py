@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX, Store
-from kubelab_helpers.cluster import engine, snapshots
+from kubelab_helpers.cluster import engine, registry, snapshots
 from kubelab_helpers.cluster.nodes import NodeContainer, PublishedPort, container_name, machine_nameservers
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.hosts.distribution import load_distributions
@@ -18,6 +18,7 @@ from kubelab_helpers.hosts.runner import ContainerRunner, LocalRunner, Runner
 from kubelab_helpers.hosts.spec import LocalImage, LocalProgram, NodeSpec, RegistryMirror
 from kubelab_helpers.hosts.ssh import SshRunner
 from kubelab_helpers.hosts.steps.runtime import program_paths
+from kubelab_helpers.images.push import OWN_HOST
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -43,7 +44,7 @@ NODE_PARTS = (
     "calico-cni",
     "calico-crds",
 )
-TOOL_PARTS = ("helm", "image-registry", "image-local-path-provisioner")
+TOOL_PARTS = ("helm", "registry", "image-registry", "image-local-path-provisioner")
 CHECK_PARTS = ("image-agnhost",)
 """What only `cluster check` needs."""
 ROOT_FILE_SYSTEMS = ("debian-bookworm", "debian-trixie")
@@ -75,6 +76,11 @@ class Lab:
     def digests_file(self) -> Path:
         """The digests in the registry of what was pushed last."""
         return self.folder / "digests.json"
+
+    @property
+    def archives(self) -> Path:
+        """The hub's images on their way to hosts elsewhere."""
+        return self.folder / "images"
 
     @property
     def owner(self) -> str:
@@ -186,9 +192,11 @@ class Lab:
         return (*self.spec.certificate_sans, *public)
 
     def _mirrors(self, host: HostSpec) -> tuple[RegistryMirror, ...]:
-        if not host.is_container:
-            return ()
-        return (RegistryMirror("localhost:5000", f"http://{self.spec.registry_address}:5000"),)
+        if host.is_container:
+            addresses: tuple[str, ...] = (self.spec.registry_address,)
+        else:
+            addresses = self.control_plane_addresses(host)
+        return (RegistryMirror(OWN_HOST, tuple(f"http://{each}:{registry.PORT}" for each in addresses)),)
 
     def image_reference(self, artifact: str) -> str:
         """Return the reference by which nodes know an image artifact."""

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from kubelab_helpers.artifacts.bundle import BundledImage, open_bundle, read_images
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX
+from kubelab_helpers.cluster import engine
+from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.change import Action, Change
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.images import registry
-from kubelab_helpers.images.build import BuiltImage, build
+from kubelab_helpers.images.build import BuiltImage, build, input_hashes
 from kubelab_helpers.images.catalog import load_catalog
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import converge_all
 from kubelab_helpers.result import Outcome
 
 PROVISIONER = "image-local-path-provisioner"
+PROVISIONER_NAME = "provisioner"
 CHART_IMAGES = ("proxy", "hub", "notebook")
 PULL_TIMEOUT_SECONDS = 900.0
 
@@ -26,6 +30,14 @@ PULL_TIMEOUT_SECONDS = 900.0
 def pythons_of(lab: Lab) -> list[str]:
     """Return the Pythons that users choose from: kubelab.yaml's, else the catalogue's default ones."""
     return list(lab.spec.pythons or [each.version for each in load_catalog().pythons.values() if each.default])
+
+
+def find_image_source(lab: Lab) -> tuple[Outcome, str]:
+    """Settle before any host is touched where the hub's images come from: a bundle, or builds by an engine here."""
+    if bundled_images(lab):
+        return Outcome.UNCHANGED, "the bundle"
+    # Container nodes need the engine themselves: the next stage's matter.
+    return (Outcome.UNCHANGED if lab.spec.has_containers else engine.ensure_running()), "built here"
 
 
 def build_node_image(lab: Lab) -> tuple[Outcome, str]:
@@ -36,13 +48,19 @@ def build_node_image(lab: Lab) -> tuple[Outcome, str]:
 
 
 def start_registry(lab: Lab) -> tuple[Outcome, str]:
-    """Start the lab's registry, reachable from this machine and from the nodes."""
+    """Start this machine's registry, which container nodes reach too; images of a bundle need none."""
+    if bundled_images(lab):
+        return Outcome.UNCHANGED, "the images are in the bundle"
+    return run_registry(lab, (lab.spec.name, lab.spec.registry_address) if lab.spec.has_containers else None)
+
+
+def run_registry(lab: Lab, endpoint: tuple[str, str] | None = None) -> tuple[Outcome, str]:
+    """Start this machine's registry, with an address in a network of the engine."""
     outcome = registry.start_registry(
         lab.engine,
         lab.spec.name,
-        lab.spec.registry_address,
-        lab.spec.name,
         lab.spec.ports.registry,
+        endpoint=endpoint,
         reporter=lab.reporter,
         source=lab.spec.source,
     )
@@ -51,15 +69,21 @@ def start_registry(lab: Lab) -> tuple[Outcome, str]:
 
 def build_images(lab: Lab) -> tuple[Outcome, str]:
     """Build what the chart and its users start."""
+    if bundled_images(lab):
+        return Outcome.UNCHANGED, "the images are in the bundle"
     return _summarize(_build(lab, CHART_IMAGES))
 
 
 def push_images(lab: Lab) -> tuple[Outcome, str]:
-    """Push every image of the chart that the registry does not have, and keep the digests."""
+    """Push every image of the chart that this machine's registry does not have, and keep the digests."""
+    carried = bundled_images(lab)
+    if carried:
+        _keep_digests(lab, {name: image.digest for name, image in carried.items()})
+        return Outcome.UNCHANGED, "the images are in the bundle"
     built = {image.name: image for image in _build(lab, CHART_IMAGES)}
     archive = lab.store.fetch([PROVISIONER], lab.reporter)[PROVISIONER]
     provisioner = registry.load_archive(lab.engine, archive, lab.image_reference(PROVISIONER))
-    wanted = {"provisioner": (lab.image_reference(PROVISIONER), provisioner)}
+    wanted = {PROVISIONER_NAME: (lab.image_reference(PROVISIONER), provisioner)}
     wanted |= {name: (image.reference, image.image_id) for name, image in built.items()}
     digests, pushed = dict[str, str](), 0
     for name, (reference, image_id) in wanted.items():
@@ -67,8 +91,7 @@ def push_images(lab: Lab) -> tuple[Outcome, str]:
             lab.engine, reference, image_id, machine_port=lab.spec.ports.registry, reporter=lab.reporter
         )
         digests[name], pushed = result.digest, pushed + result.changed
-    lab.folder.mkdir(parents=True, exist_ok=True)
-    lab.digests_file.write_text(json.dumps(digests, indent=1, sort_keys=True))
+    _keep_digests(lab, digests)
     return (Outcome.CHANGED if pushed else Outcome.UNCHANGED), f"{pushed} of {len(wanted)} pushed"
 
 
@@ -76,6 +99,44 @@ def digests_of(lab: Lab) -> dict[str, str]:
     """Return the digests in the registry of what `push_images` pushed last, by image name."""
     digests: dict[str, str] = json.loads(lab.digests_file.read_text())
     return digests
+
+
+def image_references(lab: Lab) -> dict[str, str]:
+    """Return the reference of every image that the chart and its users start, by name."""
+    catalog = load_catalog()
+    selected = catalog.select(CHART_IMAGES, pythons_of(lab))
+    return {PROVISIONER_NAME: lab.image_reference(PROVISIONER)} | {
+        image.name: image.reference(IMAGE_PREFIX) for image in selected
+    }
+
+
+def image_keys(lab: Lab) -> dict[str, str]:
+    """Return the hash of what each of those images is built from, by name."""
+    hashes = input_hashes(load_catalog(), lab.store)
+    return {
+        name: lab.store.catalog.key(lab.artifact(PROVISIONER)) if name == PROVISIONER_NAME else hashes[name]
+        for name in image_references(lab)
+    }
+
+
+def bundled_images(lab: Lab) -> dict[str, BundledImage]:
+    """Return the images that a bundle brings for hosts elsewhere; none where they are to be built.
+
+    BlockedError when the source is a bundle alone that has not all of them as this kubelab would build them.
+    """
+    if lab.spec.bundle is None or lab.spec.has_containers:
+        return {}
+    with open_bundle(lab.spec.bundle) as open_file:
+        found = read_images(open_file, lab.spec.bundle)
+    lacking = [name for name, key in image_keys(lab).items() if name not in found or found[name].key != key]
+    if not lacking:
+        return {name: found[name] for name in image_references(lab)}
+    if lab.spec.source == "bundle":
+        raise BlockedError(
+            f"the bundle lacks images of this version of kubelab: {', '.join(lacking)}",
+            next_step="make it again with `kubelab bundle create` and the same kubelab.yaml",
+        )
+    return {}
 
 
 def prepull_images(lab: Lab) -> tuple[Outcome, str]:
@@ -107,6 +168,11 @@ def _pull(reference: str) -> Action:
     command = Command((*pull, wanted), timeout_seconds=PULL_TIMEOUT_SECONDS)
     stamp_name = "pull-" + repository.replace("/", "-").replace(":", "-") + "-" + tag
     return Action(stamp_name, f"pull {name}", digest, (command,))
+
+
+def _keep_digests(lab: Lab, digests: dict[str, str]) -> None:
+    lab.folder.mkdir(parents=True, exist_ok=True)
+    lab.digests_file.write_text(json.dumps(digests, indent=1, sort_keys=True))
 
 
 def _build(lab: Lab, names: Sequence[str]) -> list[BuiltImage]:

@@ -27,16 +27,6 @@ def ensure_engine(lab: Lab) -> tuple[Outcome, str]:
     return outcome, f"Docker {lab.engine.version()['Version']}"
 
 
-def check_registry(lab: Lab) -> tuple[Outcome, str]:
-    """Refuse a hub on hosts that cannot fetch its images; BlockedError before anything is made."""
-    if not lab.spec.has_containers:
-        raise BlockedError(
-            "the hub's images are in a registry on this machine, which only container nodes reach",
-            next_step="`kubelab cluster apply` makes the cluster; install the chart there from a registry of your own",
-        )
-    return Outcome.UNCHANGED, ""
-
-
 def check_preconditions(lab: Lab) -> tuple[Outcome, str]:
     """Check memory, disk and ports before anything is made; BlockedError names everything that is missing."""
     if not lab.spec.has_containers:

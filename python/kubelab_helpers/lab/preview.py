@@ -12,10 +12,9 @@ from kubelab_helpers.hosts.executor import read_plan
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.images.build import find_stale
 from kubelab_helpers.images.registry import registry_state
-from kubelab_helpers.lab import cluster, images, release, upkeep
+from kubelab_helpers.lab import cluster, delivery, images, release, upkeep
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.joining import find_founder, plan_step, read_stamped, require_same_version
-from kubelab_helpers.lab.machine import check_registry
 from kubelab_helpers.lab.parallel import for_each
 from kubelab_helpers.release import deploy
 from kubelab_helpers.release.values import CHART
@@ -50,15 +49,20 @@ def preview_cluster(lab: Lab) -> list[Preview]:
 
 def preview_stages(lab: Lab) -> list[Preview]:
     """Return what each stage of `kubelab up` would change now. Missing parts hide what comes after them."""
-    check_registry(lab)
+    bundled = images.bundled_images(lab)
     found = preview_cluster(lab)
     if found[-1].stage == "everything else":
         return found
     readable = found[-1].changes is not None
-    registry = registry_state(lab.engine)
-    found.append(Preview("registry", () if registry and registry.is_running else ("start the registry",)))
-    found.append(Preview("images", _stale(lab, images.CHART_IMAGES)))
+    if not bundled:
+        if not engine.is_running():
+            return [*found, Preview("registry and images", ("start Docker, which builds the images",))]
+        registry = registry_state(lab.engine)
+        found.append(Preview("registry", () if registry and registry.is_running else ("start the registry",)))
+        found.append(Preview("images", _stale(lab, images.CHART_IMAGES)))
     installed = readable and lab.kubeconfig.exists() and lab.digests_file.exists()
+    if not lab.spec.has_containers:
+        found.append(Preview("delivery", _preview_delivery(lab) if installed and not found[-1].changes else None))
     found.append(Preview("release", _preview_release(lab) if installed and not found[-1].changes else None))
     return found
 
@@ -106,6 +110,10 @@ def _preview_stage(
 def _stale(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
     stale = find_stale(names, engine=lab.engine, store=lab.store, pythons=images.pythons_of(lab))
     return tuple(f"build {name}" for name in stale)
+
+
+def _preview_delivery(lab: Lab) -> tuple[str, ...]:
+    return tuple(each.summary for each in delivery.find_missing(lab))
 
 
 def _is_running(existing: dict[str, nodes.NodeState], name: str) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from kubelab_helpers import resources
-from kubelab_helpers.cluster.health import write_private
+from kubelab_helpers.cluster.health import ApiError, read_nodes, write_private
 from kubelab_helpers.cluster.nodes import list_nodes
 from kubelab_helpers.document import merge
+from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.images.catalog import load_catalog
 from kubelab_helpers.images.registry import registry_state
-from kubelab_helpers.lab.context import Lab
+from kubelab_helpers.lab.context import HTTP_NODE_PORT, Lab
 from kubelab_helpers.lab.images import digests_of, pythons_of
 from kubelab_helpers.release import deploy
 from kubelab_helpers.release.helm import Helm
@@ -19,14 +20,18 @@ from kubelab_helpers.result import Outcome
 
 
 def address(lab: Lab) -> str:
-    """Return where a person finds the hub."""
-    return f"http://127.0.0.1:{lab.spec.ports.http}"
+    """Return where a person finds the hub: a published port of this machine, or a node port of a host elsewhere."""
+    host = lab.control_plane
+    if host.is_container:
+        return f"http://127.0.0.1:{lab.spec.ports.http}"
+    return f"http://{host.public_address or host.address}:{HTTP_NODE_PORT}"
 
 
 def values_of(lab: Lab) -> dict[str, Any]:
     """Return the release's values: kubelab's own, with those of kubelab.yaml over them."""
     catalog = load_catalog()
-    own = deploy.chart_values(catalog, pythons_of(lab), digests_of(lab), lab.spec.address_of(lab.control_plane.name))
+    api_addresses = [lab.spec.address_of(host.name) for host in lab.spec.control_planes]
+    own = deploy.chart_values(catalog, pythons_of(lab), digests_of(lab), api_addresses)
     values = merge(own, lab.spec.values)
     validate_values(values)
     return values
@@ -34,6 +39,8 @@ def values_of(lab: Lab) -> dict[str, Any]:
 
 def install_chart(lab: Lab) -> tuple[Outcome, str]:
     """Install or upgrade the release when the chart or its values are others than those in the cluster."""
+    if not lab.spec.has_containers:
+        _require_reach(lab)
     values = values_of(lab)
     chart = resources.path(CHART)
     stamp = deploy.input_stamp(chart, values)
@@ -57,10 +64,9 @@ def wait_until_healthy(lab: Lab) -> tuple[Outcome, str]:
 
 def read_status(lab: Lab) -> dict[str, Any]:
     """Return nodes, versions, hub health and address, as `kubelab status -o json` prints them."""
-    from kubelab_helpers.cluster.health import read_nodes
-
     members = read_nodes(lab.kubeconfig)
-    containers = list_nodes(lab.engine, lab.spec.name)
+    containers = list_nodes(lab.engine, lab.spec.name) if lab.spec.has_containers else {}
+    registry = registry_state(lab.engine) if lab.spec.has_containers else None
     current = helm_of(lab).current(deploy.RELEASE, deploy.NAMESPACE)
     hub = deploy.read_health(lab.kubeconfig, address(lab))
     return {
@@ -76,7 +82,7 @@ def read_status(lab: Lab) -> dict[str, Any]:
             }
             for node in members
         ],
-        "registry": state.status if (state := registry_state(lab.engine)) else None,
+        "registry": registry.status if registry else None,
         "release": {"revision": current.number, "status": current.status, "chart": current.chart} if current else None,
         "hub": {
             "address": address(lab),
@@ -86,6 +92,17 @@ def read_status(lab: Lab) -> dict[str, Any]:
             "password_file": str(lab.password_file),
         },
     }
+
+
+def _require_reach(lab: Lab) -> None:
+    """Raise BlockedError where this machine reaches a host elsewhere by SSH alone: Helm talks to the API itself."""
+    try:
+        read_nodes(lab.kubeconfig)
+    except ApiError as error:
+        raise BlockedError(
+            f"the hub is installed through the API, and from here: {error.what}",
+            next_step="let this machine reach that port, or run the same command on a host of the cluster",
+        ) from error
 
 
 def helm_of(lab: Lab) -> Helm:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kubelab_helpers.errors import BlockedError, KubelabError
-from kubelab_helpers.lab import cluster, images, machine, release, upkeep
+from kubelab_helpers.lab import cluster, delivery, images, machine, release, upkeep
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.result import Outcome, StageResult
 
@@ -44,11 +44,12 @@ CLUSTER_STAGES: tuple[Stage, ...] = (
 )
 """What `kubelab cluster apply` does, before its last stage."""
 
-OPENING_STAGES = (Stage("reach", "the hosts reach the lab's registry", machine.check_registry),)
+OPENING_STAGES = (Stage("source", "the hub's images are in a bundle, or can be built", images.find_image_source),)
 HUB_STAGES: tuple[Stage, ...] = (
     Stage("registry", "the lab's registry runs", images.start_registry),
     Stage("images", "hub, proxy and notebook images are built", images.build_images),
     Stage("push", "the images are in the registry", images.push_images),
+    Stage("delivery", "registries on hosts elsewhere have the images", delivery.deliver_images),
     Stage("release", "the chart is installed", release.install_chart),
     Stage("prepull", "the notebook images are on the nodes", images.prepull_images),
     Stage("healthy", "the hub answers", release.wait_until_healthy),

@@ -30,9 +30,9 @@ class HubHealth:
 
 
 def chart_values(
-    catalog: ImageCatalog, pythons: Sequence[str], digests: Mapping[str, str], api_address: str
+    catalog: ImageCatalog, pythons: Sequence[str], digests: Mapping[str, str], api_addresses: Sequence[str]
 ) -> dict[str, Any]:
-    """Return what kubelab knows and the chart asks: images by digest, the Pythons, the API server's address."""
+    """Return what kubelab knows and the chart asks: images by digest, the Pythons, the API servers' addresses."""
     notebooks = [
         {
             "version": version,
@@ -49,7 +49,7 @@ def chart_values(
             "provisioner": {"digest": digests["provisioner"]},
         },
         "pythons": notebooks,
-        "networkPolicy": {"apiServer": {"cidrs": [f"{api_address}/32"]}},
+        "networkPolicy": {"apiServer": {"cidrs": [f"{each}/32" for each in api_addresses]}},
     }
 
 
@@ -97,7 +97,7 @@ def read_health(kubeconfig: Path, address: str) -> HubHealth:
     from kubernetes import client
 
     try:
-        # The hub of a lab is on this machine's loopback address, where no proxy has a say.
+        # The hub of a lab is on this machine's loopback address or on a host of its own: no proxy has a say there.
         http = requests.Session()
         http.trust_env = False
         answers = http.get(f"{address}/hub/health", timeout=5).ok

@@ -110,7 +110,7 @@ def test_every_host_command_has_an_example(run: Run, path: tuple[str, ...]) -> N
         (("up", "--source", "module"), "did you mean modules?"),
         (("up", "--file", "absent.yaml"), "absent.yaml cannot be read"),
         (("image", "build", "notebok"), "there is no image notebok"),
-        (("down",), "down removes the users' homes"),
+        (("down",), "down removes the cluster"),
         (("clean",), "Next: kubelab clean --yes"),
     ],
 )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kubelab_helpers.cli import cluster, kubelab
-from kubelab_helpers.errors import BlockedError, ExitStatus, InvalidInputError
+from kubelab_helpers.cli import cluster
+from kubelab_helpers.errors import ExitStatus, InvalidInputError
 from kubelab_helpers.hosts import ssh
 
 LAB = """\
@@ -39,15 +39,3 @@ def test_an_unknown_host_is_answered_with_the_nearest(file: Path) -> None:
         cluster.remove("hed", file=file, yes=True)
     with pytest.raises(InvalidInputError, match="has no host two"):
         cluster.add("two", file=file)
-
-
-@pytest.mark.parametrize("dry_run", [True, False])
-def test_up_is_refused_where_the_hosts_cannot_fetch_the_images(file: Path, dry_run: bool) -> None:
-    """Before the lock on the host, too: nothing of it is reached."""
-    with pytest.raises(BlockedError, match="only container nodes reach"):
-        kubelab.up(file=file, dry_run=dry_run)
-
-
-def test_down_does_not_pretend(file: Path) -> None:
-    with pytest.raises(BlockedError, match="the hosts of kubelab are not on this machine"):
-        kubelab.down(file=file, yes=True)

@@ -55,7 +55,7 @@ def node_spec(**changes: object) -> NodeSpec:
         service_cidr="10.96.0.0/12",
         image_prefix="localhost:5000/kubelab",
         upstream_nameservers=("192.0.2.53",),
-        mirrors=(RegistryMirror("localhost:5000", "http://172.30.250.2:5000"),),
+        mirrors=(RegistryMirror("localhost:5000", ("http://172.30.250.2:5000",)),),
         programs={name: LocalProgram(Path("/parts") / name, "a" * 64) for name in program_paths()},
         images=(LocalImage("localhost:5000/kubelab/pause:3.10.2", "sha256:" + "b" * 64, Path("/parts/pause")),),
         pause_image="localhost:5000/kubelab/pause:3.10.2",

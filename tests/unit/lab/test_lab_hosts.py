@@ -21,7 +21,6 @@ from kubelab_helpers.hosts.ssh_access import SshAccess
 from kubelab_helpers.lab import cluster, joining, machine, membership
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import for_each
-from kubelab_helpers.lab.stages import APPLY_STAGES, STAGES
 from tests.unit.hosts.support import Answering, recorded_facts
 
 from .support import make_lab
@@ -253,14 +252,6 @@ def test_a_failure_stops_the_others_early() -> None:
     with pytest.raises(KubelabError, match="broken"):
         for_each(HOSTS[:2], work, stop=stop)
     assert stop.is_set()
-
-
-def test_a_hub_on_hosts_that_cannot_fetch_its_images_is_refused_first(lab: Lab) -> None:
-    assert STAGES[0].run is machine.check_registry
-    assert machine.check_registry not in [stage.run for stage in APPLY_STAGES]
-    with pytest.raises(BlockedError, match="only container nodes reach") as caught:
-        machine.check_registry(lab)
-    assert "kubelab cluster apply" in caught.value.next_step
 
 
 def test_hosts_elsewhere_need_no_engine_here(lab: Lab) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kubelab_helpers.hosts.change import Change, stamp_of
 from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.file import Directory, File, Program
@@ -54,7 +56,7 @@ def desire_containerd(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     unit = File("/etc/systemd/system/containerd.service", render("containerd.service"))
     # containerd reads certs.d at each pull, so a mirror needs no restart.
     mirrors = [
-        File(f"/etc/containerd/certs.d/{mirror.name}/hosts.toml", _mirror(mirror.url)) for mirror in spec.mirrors
+        File(f"/etc/containerd/certs.d/{mirror.name}/hosts.toml", _mirror(mirror.urls)) for mirror in spec.mirrors
     ]
     programs = [spec.programs[name].sha256 for name in ("containerd", "runc") if name in spec.programs]
     stamp = stamp_of(config.content, unit.content, *programs)
@@ -79,5 +81,6 @@ def _completion(name: str) -> bytes:
     return f"# Written by kubelab.\nsource <({name} completion bash)\n".encode()
 
 
-def _mirror(url: str) -> bytes:
-    return f'server = "{url}"\n\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'.encode()
+def _mirror(urls: Sequence[str]) -> bytes:
+    hosts = "".join(f'\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n' for url in urls)
+    return f'server = "{urls[0]}"\n{hosts}'.encode()
