@@ -59,7 +59,7 @@ def check_runtimes(subject: Subject) -> Iterator[Finding]:
             "/etc/containerd/config.toml"
             if "/etc/containerd/config.toml" in facts.contents
             else "without a configuration file",
-            "kubelab's takes its place; its configuration is kept, and a rollback puts it back",
+            "kubelab's takes its place; in its configuration others' settings stay, and a rollback puts all back",
         )
 
 

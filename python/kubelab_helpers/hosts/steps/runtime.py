@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kubelab_helpers.hosts.change import Change, stamp_of
+from kubelab_helpers.hosts.containerd_config import PATH as CONFIG
+from kubelab_helpers.hosts.containerd_config import merge_config
 from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.file import Directory, File, Program
 from kubelab_helpers.hosts.image import Image
@@ -52,7 +54,8 @@ def desire_kubeadm(facts: HostFacts, spec: NodeSpec) -> list[Change]:
 def desire_containerd(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     """containerd, configured for systemd cgroups, the pinned sandbox image and the registries' mirrors, and running."""
     values = {"pause_image": spec.pause_image, "can_lower_oom_score": facts.can_lower_oom_score}
-    config = File("/etc/containerd/config.toml", render("containerd.toml", **values))
+    own = render("containerd.toml", **values).decode()
+    config = File(CONFIG, merge_config(facts.contents.get(CONFIG), own).encode())
     unit = File("/etc/systemd/system/containerd.service", render("containerd.service"))
     # containerd reads certs.d at each pull, so a mirror needs no restart.
     mirrors = [
