@@ -90,6 +90,7 @@ def test_what_the_check_tries_works_here(one: Machine) -> None:
         (("init", *NAMESERVER, "--address", "192.0.2.77"), ExitStatus.BLOCKED, "no network device has the address"),
         (("init", *NAMESERVER, "--source", "upsteam"), ExitStatus.INVALID, "did you mean upstream?"),
         (("init", *NAMESERVER, "--bundle", "/nowhere.tar"), ExitStatus.INVALID, "/nowhere.tar is not there"),
+        (("init", *NAMESERVER, "--kubernetes-version", "1.30.0"), ExitStatus.INVALID, "carries no parts of Kubernetes"),
         (("init", *NAMESERVER, "--mtu", "12"), ExitStatus.INVALID, "greater than or equal to 1280"),
         (("join", *NAMESERVER), ExitStatus.INVALID, "this is no ticket"),
         (("ticket",), ExitStatus.BLOCKED, "is no control plane"),

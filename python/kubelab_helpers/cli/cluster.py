@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption, YesOption
+from kubelab_helpers.cli.options import (
+    FOLDER,
+    DrainSecondsOption,
+    FileOption,
+    ForceOption,
+    Output,
+    OutputOption,
+    YesOption,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +23,6 @@ if TYPE_CHECKING:
 
     from kubelab_helpers.cluster.connections import Verdict
     from kubelab_helpers.lab.context import Lab
-    from kubelab_helpers.lab.stages import Stage
     from kubelab_helpers.result import Reporter, StageResult
 
 cluster_app = typer.Typer(help="The cluster: many hosts, from kubelab.yaml, over OpenSSH.", no_args_is_help=True)
@@ -71,7 +78,7 @@ def remove(
     file: FileOption = None,
     output: OutputOption = Output.TEXT,
     yes: YesOption = False,
-    drain_seconds: Annotated[float, typer.Option(min=1, help="How long its pods have to move away.")] = 300,
+    drain_seconds: DrainSecondsOption = 300,
     lost: Annotated[bool, typer.Option("--lost", help="The host is gone for good: do not reach it.")] = False,
 ) -> None:
     """Drain a host, take it out of the cluster, and put it back as it was before kubelab; users' homes stay on it.
@@ -106,10 +113,8 @@ def upgrade(
     file: FileOption = None,
     output: OutputOption = Output.TEXT,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, in which order.")] = False,
-    drain_seconds: Annotated[float, typer.Option(min=1, help="How long each node's pods have to move away.")] = 300,
-    force: Annotated[
-        bool, typer.Option("--force", help="End pods that nothing starts anew, such as users' servers.")
-    ] = False,
+    drain_seconds: DrainSecondsOption = 300,
+    force: ForceOption = False,
 ) -> None:
     """Bring the cluster to the Kubernetes that kubelab.yaml names, one node after the other. Run it again to go on.
 
@@ -129,7 +134,7 @@ def upgrade(
             stages = upgrade_stages(lab, decide_upgrade(lab, force=force), DrainOptions(drain_seconds, force))
             results = [] if dry_run else run_stages(lab, stages, "cluster upgrade")
     if dry_run:
-        _print_stages(lab, stages, output)
+        render.print_stages(lab.spec.name, lab.spec.kubernetes_version, stages, as_json=output is Output.JSON)
         return
     _print_results(lab, results, output)
 
@@ -238,16 +243,6 @@ def _apply(file: Path | None, output: Output, command: str, name: str | None = N
         with hold_locks(lab):
             results = run_stages(lab, APPLY_STAGES, f"cluster {command}")
     _print_results(lab, results, output)
-
-
-def _print_stages(lab: Lab, stages: Sequence[Stage], output: Output) -> None:
-    from kubelab_helpers.cli import render
-
-    if output is Output.JSON:
-        listed = [{"name": each.name, "title": each.title} for each in stages]
-        render.print_json({"cluster": lab.spec.name, "kubernetes": lab.spec.kubernetes_version, "stages": listed})
-        return
-    render.print_table(("stage", "what it does"), [[each.name, each.title] for each in stages])
 
 
 def _print_verdicts(verdicts: Sequence[Verdict]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +32,9 @@ MtuOption = Annotated[int | None, typer.Option("--mtu", min=1280, max=9216, help
 ReplaceNetworkOption = Annotated[
     bool, typer.Option("--replace-network", help="Set another pod network's files aside; a rollback puts them back.")
 ]
+VersionOption = Annotated[
+    str | None, typer.Option("--kubernetes-version", help="Another Kubernetes than this kubelab's newest.")
+]
 SourceOption = Annotated[str, typer.Option("--source", help="Where third-party parts come from.")]
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help="A bundle with the parts: a folder or a tar.")]
 IgnoreOption = Annotated[
@@ -58,6 +62,7 @@ def plan(
     nameserver: NameserverOption = None,
     mtu: MtuOption = None,
     replace_network: ReplaceNetworkOption = False,
+    kubernetes_version: VersionOption = None,
     source: SourceOption = "auto",
     bundle: BundleOption = None,
     output: OutputOption = Output.TEXT,
@@ -72,6 +77,7 @@ def plan(
     from kubelab_helpers.result import SilentReporter
 
     options = _options(name, address, public_address, nameserver, mtu, replace_network, source, bundle)
+    options = replace(options, kubernetes_version=kubernetes_version)
     spec = _describe(options, cluster, endpoint, pod_cidr, service_cidr, san)
     found = preview_cluster(open_lab(spec, SilentReporter()))
     if output is Output.JSON:
@@ -96,6 +102,7 @@ def init(
     nameserver: NameserverOption = None,
     mtu: MtuOption = None,
     replace_network: ReplaceNetworkOption = False,
+    kubernetes_version: VersionOption = None,
     source: SourceOption = "auto",
     bundle: BundleOption = None,
     ignore: IgnoreOption = None,
@@ -105,6 +112,7 @@ def init(
 
     Example: kubelab-host init --nameserver 192.0.2.53
     Example: kubelab-host init --address 192.0.2.10 --bundle /media/usb/kubelab.tar
+    Example: kubelab-host init --kubernetes-version 1.36.3
     """
     from kubelab_helpers.cli import render
     from kubelab_helpers.lab.lock import hold_locks
@@ -112,12 +120,13 @@ def init(
     from kubelab_helpers.lab.standing import open_lab
 
     options = _options(name, address, public_address, nameserver, mtu, replace_network, source, bundle)
+    options = replace(options, kubernetes_version=kubernetes_version)
     spec = _describe(options, cluster, endpoint, pod_cidr, service_cidr, san, ignore)
     with render.ProgressReporter() as reporter:
         lab = open_lab(spec, reporter)
         with hold_locks(lab):
             results = run_stages(lab, INIT_STAGES, "init")
-    _print(lab, results, output)
+    print_results(lab, results, output)
     if output is Output.TEXT:
         render.print_text("export KUBECONFIG=/etc/kubernetes/admin.conf")
         render.print_text("To join another host: kubelab-host ticket | ssh HOST kubelab-host join")
@@ -168,7 +177,7 @@ def join(
         lab = open_lab(spec, reporter)
         with hold_locks(lab):
             results = join_cluster(lab, found)
-    _print(lab, results, output)
+    print_results(lab, results, output)
 
 
 def _options(
@@ -183,7 +192,16 @@ def _options(
 ) -> HostOptions:
     from kubelab_helpers.lab.standing import HostOptions
 
-    return HostOptions(name, address, public_address, tuple(nameservers or ()), mtu, replace_network, source, bundle)
+    return HostOptions(
+        name,
+        address,
+        public_address,
+        tuple(nameservers or ()),
+        mtu,
+        replace_network,
+        source=source,
+        bundle=bundle,
+    )
 
 
 def _describe(
@@ -218,7 +236,8 @@ def _short(changes: Sequence[str]) -> list[str]:
     return [each.partition(": ")[2] or each for each in changes]
 
 
-def _print(lab: Lab, results: Sequence[StageResult], output: Output) -> None:
+def print_results(lab: Lab, results: Sequence[StageResult], output: Output) -> None:
+    """Print how each stage on this host ended."""
     from kubelab_helpers.cli import render
 
     if output is Output.JSON:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kubelab_helpers.cli import host_certs, host_check, host_cluster, host_docker, host_rollback
+from kubelab_helpers.cli import host_certs, host_check, host_cluster, host_docker, host_rollback, host_upgrade
 from kubelab_helpers.cli.options import Output, OutputOption
 from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
 
@@ -54,6 +54,7 @@ app.command()(host_cluster.plan)
 app.command()(host_cluster.init)
 app.command()(host_cluster.ticket)
 app.command()(host_cluster.join)
+app.command()(host_upgrade.upgrade)
 app.add_typer(host_docker.app, name="docker")
 app.add_typer(host_certs.certs, name="certs")
 app.add_typer(host_certs.snapshots, name="snapshot")

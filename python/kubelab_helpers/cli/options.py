@@ -27,6 +27,12 @@ OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text for p
 FileOption = Annotated[
     Path | None, typer.Option("--file", "-f", help="The lab's file.", show_default="kubelab.yaml if it is there")
 ]
+DrainSecondsOption = Annotated[
+    float, typer.Option("--drain-seconds", min=1, help="How long each node's pods have to move away.")
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="End pods that nothing starts anew, such as users' servers.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is removed.")]
 FOLDER = Path(".kubelab")
 """Where the operator's machine keeps what it can read from the hosts again."""

@@ -17,6 +17,8 @@ from kubelab_helpers.result import SCHEMA, Outcome, StageResult
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from kubelab_helpers.lab.stages import Stage
+
 COLOURS = {Severity.BLOCKED: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "blue", Severity.OK: "green"}
 MARKS = {
     Outcome.CHANGED: "changed",
@@ -140,6 +142,15 @@ def print_findings(findings: Sequence[Finding]) -> None:
 def stage_rows(results: Sequence[StageResult]) -> list[list[str]]:
     """Return the table of stages: name, outcome, seconds, detail."""
     return [[each.name, MARKS[each.outcome], f"{each.seconds:.1f}", each.detail] for each in results]
+
+
+def print_stages(cluster: str, kubernetes_version: str, stages: Sequence[Stage], *, as_json: bool) -> None:
+    """Print the stages that would run."""
+    if as_json:
+        listed = [{"name": each.name, "title": each.title} for each in stages]
+        print_json({"cluster": cluster, "kubernetes": kubernetes_version, "stages": listed})
+        return
+    print_table(("stage", "what it does"), [[each.name, each.title] for each in stages])
 
 
 def print_error(error: KubelabError) -> None:

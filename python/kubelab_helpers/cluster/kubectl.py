@@ -11,13 +11,16 @@ from kubelab_helpers.cluster.network import KUBECTL
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.runner import Runner
 
+CACHE = "/run/kubelab/kubectl"
+"""Not below root's home, where it would stay after a reset."""
+
 
 def kubectl(
     *arguments: str, timeout_seconds: float, request: str | None = "10s", stdin: bytes | None = None
 ) -> Command:
     """Return the command; `request` limits each single request, None for commands that wait or watch."""
     limit = (f"--request-timeout={request}",) if request else ()
-    argv = (KUBECTL, f"--kubeconfig={ADMIN_KUBECONFIG}", *limit, *arguments)
+    argv = (KUBECTL, f"--kubeconfig={ADMIN_KUBECONFIG}", f"--cache-dir={CACHE}", *limit, *arguments)
     return Command(argv, stdin=stdin, timeout_seconds=timeout_seconds)
 
 

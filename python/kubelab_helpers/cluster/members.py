@@ -59,6 +59,24 @@ def read_members(acting: Runner) -> list[Member]:
     return [_member(item) for item in read_items(acting, "nodes")]
 
 
+def read_configuration(acting: Runner) -> dict[str, Any]:
+    """Return the cluster's kubeadm ClusterConfiguration; ApiError when the API server does not answer.
+
+    https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/#kubeadm-k8s-io-v1beta4-ClusterConfiguration
+    """
+    import yaml
+
+    selector = ("--namespace=kube-system", "--field-selector=metadata.name=kubeadm-config")
+    found = read_items(acting, "configmaps", *selector)
+    if not found:
+        raise BlockedError(
+            "the cluster was not made by kubeadm: kube-system has no ConfigMap kubeadm-config",
+            next_step="use the tool that made it",
+        )
+    configuration: dict[str, Any] = yaml.safe_load(found[0]["data"]["ClusterConfiguration"])
+    return configuration
+
+
 def read_api_servers(acting: Runner) -> dict[str, str]:
     """Return each API server's version, like 1.37.2, by its node: what kubelet was told to run there."""
     pods = read_items(acting, "pods", "--namespace=kube-system", "--selector=component=kube-apiserver")

@@ -5,21 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from kubelab_helpers.cluster.credentials import issue_control_plane_credentials, issue_credentials
 from kubelab_helpers.cluster.kubeadm import ADMIN_KUBECONFIG, JoinCredentials
-from kubelab_helpers.cluster.network import KUBECTL
+from kubelab_helpers.cluster.members import read_configuration, read_members
 from kubelab_helpers.errors import BlockedError, InvalidInputError
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.spec import Role
 
 SCHEMA = 1
-_CONTROL_PLANES = (
-    "-o=jsonpath={range .items[*]}{.status.addresses[?(@.type=='InternalIP')].address}{' '}{end}",
-    "-l=node-role.kubernetes.io/control-plane",
-)
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ def issue_ticket(control_plane: Runner, role: Role) -> Ticket:
             f"{control_plane.name} is no control plane: it has no {ADMIN_KUBECONFIG}",
             next_step="make the ticket on a control plane, as root",
         )
-    config = _read_configuration(control_plane)
+    config = read_configuration(control_plane)
     version = str(config["kubernetesVersion"]).removeprefix("v")
     if role == "control-plane":
         issued = issue_control_plane_credentials(control_plane, version)
@@ -63,7 +58,7 @@ def issue_ticket(control_plane: Runner, role: Role) -> Ticket:
         kubernetes_version=version,
         pod_cidr=config["networking"]["podSubnet"],
         service_cidr=config["networking"]["serviceSubnet"],
-        control_planes=tuple(_kubectl(control_plane, "get", "nodes", *_CONTROL_PLANES).split()),
+        control_planes=tuple(each.address for each in read_members(control_plane) if each.role == "control-plane"),
         token=issued.token,
         ca_hash=issued.ca_hash,
         role=role,
@@ -89,17 +84,3 @@ def decode_ticket(text: str) -> Ticket:
         return Ticket(**{**data, "control_planes": tuple(data["control_planes"])})
     except (ValueError, TypeError, LookupError, AttributeError):
         raise refusal from None
-
-
-def _read_configuration(control_plane: Runner) -> dict[str, Any]:
-    import yaml
-
-    path = "-o=jsonpath={.data.ClusterConfiguration}"
-    text = _kubectl(control_plane, "get", "configmap", "kubeadm-config", "--namespace=kube-system", path)
-    found: dict[str, Any] = yaml.safe_load(text)
-    return found
-
-
-def _kubectl(runner: Runner, *arguments: str) -> str:
-    argv = (KUBECTL, f"--kubeconfig={ADMIN_KUBECONFIG}", "--cache-dir=/run/kubelab/kubectl", *arguments)
-    return runner.check(Command(argv, timeout_seconds=30)).text

@@ -61,7 +61,7 @@ def require_same_version(lab: Lab, hosts: Sequence[HostSpec]) -> None:
     if parse_version(newest) > parse_version(wanted):
         remedy = f"give kubelab.yaml `kubernetes: {{version: {newest}}}`: Kubernetes cannot go back"
     else:
-        remedy = f"`kubelab cluster upgrade` brings the cluster to {wanted}, node by node"
+        remedy = f"`kubelab cluster upgrade` (or `kubelab-host upgrade`, where this host is all) brings it to {wanted}"
     raise BlockedError(f"the cluster is to have Kubernetes {wanted}, and {told}", next_step=remedy)
 
 

@@ -6,11 +6,12 @@ The stages and Steps are those of `kubelab cluster apply`; only the hands are th
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kubelab_helpers.cluster import kubeadm
+from kubelab_helpers.artifacts.catalog import load_catalog
+from kubelab_helpers.cluster import kubeadm, members
 from kubelab_helpers.cluster.contradictions import find_contradictions
 from kubelab_helpers.cluster.network import KUBECTL
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec, find_name_fault
@@ -24,6 +25,7 @@ from kubelab_helpers.hosts.findings import Finding, Severity, Subject
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.spec import Role
 from kubelab_helpers.hosts.state import probe_state
+from kubelab_helpers.hosts.steps.system import RESOLV_CONF
 from kubelab_helpers.lab.cluster import NODE_STEPS
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.description import require_files, require_source
@@ -46,6 +48,8 @@ class HostOptions:
     nameservers: tuple[str, ...] = ()
     mtu: int | None = None
     replace_network: bool = False
+    kubernetes_version: str | None = None
+    """None for the newest that this kubelab carries; a member has its cluster's."""
     source: str = "auto"
     bundle: Path | None = None
 
@@ -70,6 +74,9 @@ def describe_cluster(
         endpoint_name=endpoint,
         certificate_sans=certificate_sans,
     )
+    if options.kubernetes_version is not None:
+        load_catalog().in_version("kubelet", options.kubernetes_version)
+        spec = replace(spec, kubernetes_version=options.kubernetes_version)
     return _validated(spec, options)
 
 
@@ -91,6 +98,57 @@ def describe_member(facts: HostFacts, options: HostOptions, ticket: Ticket) -> L
     )
     # How many control planes there are to be is not this host's to judge.
     return _validated(spec, options, judged=replace(spec, hosts=(replace(host, role="control-plane"),)))
+
+
+def describe_standing(
+    runner: Runner, facts: HostFacts, version: str | None, source: str, bundle: Path | None
+) -> LabSpec:
+    """Return the cluster of one node that stands on this host, with the `version` of Kubernetes that it is to have.
+
+    What it was made with is read from it and from the host. BlockedError where this is no control plane, or where the
+    cluster has other nodes, to which this host has no way: it shows how to describe them for `kubelab cluster upgrade`.
+    """
+    if runner.run(Command(("test", "-r", kubeadm.ADMIN_KUBECONFIG))).status != 0:
+        raise BlockedError(
+            f"this host is no control plane: it has no {kubeadm.ADMIN_KUBECONFIG}",
+            next_step="run the same command on the control plane, as root",
+        )
+    configuration, nodes = members.read_configuration(runner), members.read_members(runner)
+    endpoint = str(configuration["controlPlaneEndpoint"]).rpartition(":")[0]
+    own_addresses = {address for _, address in facts.addresses}
+    own = next((node for node in nodes if node.address in own_addresses), None)
+    if own is None or len(nodes) > 1:
+        raise BlockedError(
+            f"the cluster has other nodes than this host: {', '.join(node.name for node in nodes if node != own)}",
+            next_step="`kubelab cluster upgrade` brings all of them to a version, over SSH. Its kubelab.yaml begins:\n"
+            + _describe_nodes(str(configuration["clusterName"]), endpoint, nodes, own),
+        )
+    # kubeadm.init_step names these itself.
+    implied = {own.address, endpoint, "127.0.0.1", "localhost"}
+    sans = tuple(each for each in configuration["apiServer"].get("certSANs", ()) if each not in implied)
+    spec = LabSpec(
+        name=str(configuration["clusterName"]),
+        kubernetes_version=version or LabSpec.kubernetes_version,
+        hosts=(HostSpec(own.name, "control-plane", own.address, local=True),),
+        pod_cidr=configuration["networking"]["podSubnet"],
+        service_cidr=configuration["networking"]["serviceSubnet"],
+        endpoint_name=endpoint,
+        certificate_sans=sans,
+    )
+    load_catalog().in_version("kubelet", spec.kubernetes_version)
+    resolvers = runner.check(Command(("sed", "-n", "s/^nameserver //p", RESOLV_CONF))).text.split()
+    return _validated(spec, HostOptions(nameservers=tuple(resolvers), source=source, bundle=bundle))
+
+
+def _describe_nodes(name: str, endpoint: str, nodes: Sequence[members.Member], own: members.Member | None) -> str:
+    import yaml
+
+    hosts = [
+        {"name": node.name, "role": node.role, "address": node.address}
+        | ({"local": True} if node == own else {"ssh": {"user": "root"}})
+        for node in nodes
+    ]
+    return yaml.safe_dump({"name": name, "endpoint": endpoint, "hosts": hosts}, sort_keys=False).rstrip()
 
 
 def require_fit(facts: HostFacts, spec: LabSpec, role: Role, ignored: Collection[str]) -> list[Finding]:
