@@ -44,6 +44,7 @@ def steady_facts(machine: Machine) -> HostFacts:
         facts,
         clock_seconds=0.0,
         clock_offset_seconds=None,
+        clock_uncertainty_seconds=0.0,
         disk_free_kib=0,
         # The engine's own resolver and containerd's streams have another port at each start.
         listening=tuple(each for each in facts.listening if not each.address.startswith("127.0.0.")),

@@ -65,6 +65,8 @@ class HostFacts:
     """The host's clock when it was asked, since 1970."""
     clock_offset_seconds: float | None = None
     """How far it is ahead of the clock of whoever asked; None in a recording."""
+    clock_uncertainty_seconds: float = 0.0
+    """By how much that may be wrong, either way: half of the time that the answer took."""
     selinux: str = ""
     apparmor: bool = False
     addresses6: tuple[tuple[str, str], ...] = ()
@@ -100,9 +102,10 @@ def probe_host(runner: Runner) -> HostFacts:
         began = time.time()
         text = runner.check(command).text
         # The host read its clock somewhere between the two.
-        middle = (began + time.time()) / 2
+        half = (time.time() - began) / 2
         found = parse_facts(text)
-        return replace(found, clock_offset_seconds=found.clock_seconds - middle)
+        offset = found.clock_seconds - (began + half)
+        return replace(found, clock_offset_seconds=offset, clock_uncertainty_seconds=half)
     except ValueError as error:
         raise KubelabError(
             f"{runner.name}: the probe's answer cannot be read: {error}",

@@ -42,15 +42,21 @@ class Subject:
     service_cidr: str = "10.96.0.0/12"
     carried: tuple[str, ...] = ("1.37.2",)
     """The Kubernetes versions that kubelab has parts of."""
+    node_name: str = ""
+    """The name that it was given as a node; empty for the host's own."""
+    node_address: str = ""
+    """The address that was named for it; empty for that of its default device."""
 
     @property
     def name(self) -> str:
-        """The host's own name."""
-        return self.facts.hostname
+        """The name that the host would be a node by."""
+        return self.node_name or self.facts.hostname
 
     @property
     def address(self) -> str:
-        """The address that the host would be a node by: of its default device, else its first."""
+        """The address that the host would be a node by: the named one, else its default device's, else its first."""
+        if self.node_address:
+            return self.node_address
         found = [address for device, address in self.facts.addresses if device in self.facts.default_devices]
         return (found or [address for _, address in self.facts.addresses] or [""])[0]
 

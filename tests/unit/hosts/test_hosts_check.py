@@ -182,6 +182,8 @@ FLEET: list[tuple[str, Severity | None, dict[str, Any]]] = [
     ("clock-skew", OK, {"clock_offset_seconds": 0.4}),
     ("clock-skew", WARNING, {"clock_offset_seconds": 1.2}),
     ("clock-skew", BLOCKED, {"clock_offset_seconds": -31.0}),
+    ("clock-skew", OK, {"clock_offset_seconds": 40.0, "clock_uncertainty_seconds": 45.0}),
+    ("clock-skew", WARNING, {"clock_offset_seconds": 40.0, "clock_uncertainty_seconds": 15.0}),
     ("clock-skew", None, {"clock_offset_seconds": None}),
     ("same-mtu", None, {}),
     ("same-mtu", WARNING, {"mtus": {"eth0": 9000}}),
@@ -273,6 +275,26 @@ def test_recorded_hosts_are_checked_together(tmp_path: Path) -> None:
     assert done.exit_code == ExitStatus.BLOCKED
     assert answer["schema"] == 1
     assert "unique-name" in {each["id"] for each in answer["findings"] if each["severity"] == "blocked"}
+
+
+def test_recorded_clocks_get_no_verdict(tmp_path: Path) -> None:
+    """A recording says how far the host's clock was from its own: nothing, also where it is an hour wrong."""
+    files = [record(tmp_path, name, host("worker", clock_offset_seconds=0.0).facts) for name in ("one", "two")]
+    done = CliRunner().invoke(app, ["check", "--facts", files[0], "--facts", files[1], "--all", "-o", "json"])
+    found = {each["id"] for each in json.loads(done.stdout)["findings"]}
+    assert "unique-name" in found
+    assert "clock-skew" not in found
+
+
+def test_a_named_node_is_judged_by_what_it_was_named() -> None:
+    facts = dataclasses.replace(recorded_facts("new-node"), hostname="localhost", mtus={"eth0": 1500, "eth1": 1300})
+    facts = dataclasses.replace(facts, addresses=(("eth0", "192.0.2.1"), ("eth1", "198.51.100.1")))
+    named = Subject(facts, "worker", node_name="node-1", node_address="198.51.100.1")
+    assert (severity_of("name", named), severity_of("mtu", named)) == (OK, WARNING)
+    assert (severity_of("name", Subject(facts, "worker")), severity_of("mtu", Subject(facts, "worker"))) == (
+        BLOCKED,
+        OK,
+    )
 
 
 def test_a_host_that_is_fit_ends_well(tmp_path: Path) -> None:

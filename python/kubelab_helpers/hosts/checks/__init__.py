@@ -42,5 +42,14 @@ RULES: tuple[Rule, ...] = (
 
 def check_hosts(subjects: Sequence[Subject]) -> list[Finding]:
     """Return what every rule finds on each host, and what the rules for several hosts find across them."""
-    found = [replace(finding, host=subject.name) for subject in subjects for rule in RULES for finding in rule(subject)]
-    return [*found, *(finding for rule in fleet.RULES for finding in rule(subjects))]
+    return [*(finding for subject in subjects for finding in check_host(subject)), *check_fleet(subjects)]
+
+
+def check_host(subject: Subject) -> list[Finding]:
+    """Return what every rule for one host finds on it."""
+    return [replace(finding, host=subject.name) for rule in RULES for finding in rule(subject)]
+
+
+def check_fleet(subjects: Sequence[Subject]) -> list[Finding]:
+    """Return what the rules for several hosts find across them."""
+    return [finding for rule in fleet.RULES for finding in rule(subjects)]

@@ -37,9 +37,9 @@ def check_machine_ids(subjects: Sequence[Subject]) -> Iterator[Finding]:
     if twice:
         yield blocked(
             "unique-machine-id",
-            "hosts share a machine-id",
+            "one machine under several names, or clones that share a machine-id",
             _tell(twice),
-            "empty /etc/machine-id on the copy and restart it",
+            "name each machine once; on a copy, empty /etc/machine-id and restart it",
             UNIQUE_LINK,
         )
 
@@ -58,12 +58,14 @@ def check_product_uuids(subjects: Sequence[Subject]) -> Iterator[Finding]:
 
 
 def check_clocks(subjects: Sequence[Subject]) -> Iterator[Finding]:
-    """The clocks agree; told only of hosts that were asked just now."""
-    offsets = [each.facts.clock_offset_seconds for each in subjects if each.facts.clock_offset_seconds is not None]
-    if len(offsets) < 2:
+    """The clocks agree; told only of hosts that were asked just now, and only what is sure of their difference."""
+    asked = [each for each in subjects if each.facts.clock_offset_seconds is not None]
+    if len(asked) < 2:
         return
-    skew = max(offsets) - min(offsets)
-    seen = f"{skew:.2f} s apart"
+    ahead, first = max((_offset(each) - each.facts.clock_uncertainty_seconds, each.name) for each in asked)
+    behind, last = min((_offset(each) + each.facts.clock_uncertainty_seconds, each.name) for each in asked)
+    skew = max(0.0, ahead - behind)
+    seen = f"{skew:.2f} s apart" + (f": {first} is ahead of {last}" if skew else "")
     if skew >= SKEW_BLOCKED_SECONDS:
         yield blocked("clock-skew", "the clocks are far apart", seen, "set them, and let chrony keep them right")
     elif skew >= SKEW_WARNING_SECONDS:
@@ -98,6 +100,10 @@ RULES: tuple[Callable[[Sequence[Subject]], Iterator[Finding]], ...] = (
     check_mtus,
     check_machines,
 )
+
+
+def _offset(subject: Subject) -> float:
+    return subject.facts.clock_offset_seconds or 0.0
 
 
 def _shared(subjects: Sequence[Subject], key: Callable[[Subject], str]) -> dict[str, list[str]]:

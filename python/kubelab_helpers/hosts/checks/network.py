@@ -13,6 +13,7 @@ VXLAN_OVERHEAD_BYTES = 50
 SMALLEST_MTU = 1280
 RESOLVER_LIMIT = 3
 """Kubernetes and glibc both read no more name servers."""
+NAME_A_SERVER = "name a real one with --nameserver, or network.nameservers in kubelab.yaml"
 LOOP_LINK = "https://coredns.io/plugins/loop/#troubleshooting"
 
 
@@ -58,7 +59,10 @@ def check_ranges(subject: Subject) -> Iterator[Finding]:
     ]
     if clashes:
         yield blocked(
-            "ranges", "networks overlap", "; ".join(clashes), "choose others with --pod-cidr and --service-cidr"
+            "ranges",
+            "networks overlap",
+            "; ".join(clashes),
+            "choose others with --pod-cidr and --service-cidr, or network.podCidr and serviceCidr in kubelab.yaml",
         )
     else:
         yield ok("ranges", "the networks of pods and Services are free", f"{subject.pod_cidr}, {subject.service_cidr}")
@@ -81,13 +85,13 @@ def check_resolver(subject: Subject) -> Iterator[Finding]:
     """A name server that pods can ask, which a loopback one is not (CoreDNS would ask itself)."""
     facts = subject.facts
     if not facts.nameservers:
-        yield blocked("resolver", "no name server", "/etc/resolv.conf names none", "name one with --nameserver")
+        yield blocked("resolver", "no name server", "/etc/resolv.conf names none", NAME_A_SERVER)
     elif facts.resolver_loops and not facts.upstream_nameservers:
         yield blocked(
             "resolver",
             "the only name server is on a loopback address",
             ", ".join(facts.nameservers),
-            "name a real one with --nameserver",
+            NAME_A_SERVER,
             LOOP_LINK,
         )
     elif facts.resolver_loops:

@@ -47,7 +47,7 @@ def check_rights(subject: Subject) -> Iterator[Finding]:
 
 def check_name(subject: Subject) -> Iterator[Finding]:
     """A name that Kubernetes takes (RFC 1123), and that is not every host's."""
-    name = subject.facts.hostname
+    name = subject.name
     if name.partition(".")[0] == "localhost":
         fault = "it is every host's name"
     elif len(name) > NAME_LENGTH:
@@ -61,7 +61,7 @@ def check_name(subject: Subject) -> Iterator[Finding]:
         "name",
         "a host name that Kubernetes does not take",
         f"{name}: {fault}",
-        "hostnamectl set-hostname NAME",
+        "hostnamectl set-hostname NAME, or name the node with --name",
         NAME_LINK,
     )
 
