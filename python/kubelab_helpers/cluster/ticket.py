@@ -14,7 +14,7 @@ from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.spec import Role
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Ticket:
     role: Role = "worker"
     certificate_key: str = field(default="", repr=False)
     encryption: str = field(default="", repr=False)
+    nodes: tuple[tuple[str, str], ...] = ()
+    """Name and address of each node that the cluster had when the ticket was made."""
 
     @property
     def credentials(self) -> JoinCredentials:
@@ -46,7 +48,7 @@ def issue_ticket(control_plane: Runner, role: Role) -> Ticket:
             f"{control_plane.name} is no control plane: it has no {ADMIN_KUBECONFIG}",
             next_step="make the ticket on a control plane, as root",
         )
-    config = read_configuration(control_plane)
+    config, members = read_configuration(control_plane), read_members(control_plane)
     version = str(config["kubernetesVersion"]).removeprefix("v")
     if role == "control-plane":
         issued = issue_control_plane_credentials(control_plane, version)
@@ -58,18 +60,32 @@ def issue_ticket(control_plane: Runner, role: Role) -> Ticket:
         kubernetes_version=version,
         pod_cidr=config["networking"]["podSubnet"],
         service_cidr=config["networking"]["serviceSubnet"],
-        control_planes=tuple(each.address for each in read_members(control_plane) if each.role == "control-plane"),
+        control_planes=tuple(each.address for each in members if each.role == "control-plane"),
         token=issued.token,
         ca_hash=issued.ca_hash,
         role=role,
         certificate_key=issued.certificate_key,
         encryption=issued.encryption.decode(),
+        nodes=tuple((each.name, each.address) for each in members),
+    )
+
+
+def require_no_twin(ticket: Ticket, name: str, address: str) -> None:
+    """Refuse a host whose name or address another node of the cluster has; a node of both is this host itself."""
+    twin = next(((one, at) for one, at in ticket.nodes if at and (one == name) != (at == address)), None)
+    if twin is None:
+        return
+    raise BlockedError(
+        f"the cluster {ticket.cluster} has a node {twin[0]} at {twin[1]}, and this host is {name} at {address}",
+        next_step="join with another --name (or --address); if that node is gone, `kubectl delete node "
+        f"{twin[0]}` on a control plane, and make a new ticket",
     )
 
 
 def encode_ticket(ticket: Ticket) -> str:
     """Return a ticket as one line of text."""
-    return base64.b64encode(json.dumps({"schema": SCHEMA, **asdict(ticket)}).encode()).decode()
+    data = {"schema": SCHEMA, **asdict(ticket)}
+    return base64.b64encode(json.dumps(data, separators=(",", ":")).encode()).decode()
 
 
 def decode_ticket(text: str) -> Ticket:
@@ -81,6 +97,7 @@ def decode_ticket(text: str) -> Ticket:
         data = json.loads(base64.b64decode(text.strip(), validate=True))
         if data.pop("schema") != SCHEMA:
             raise refusal
-        return Ticket(**{**data, "control_planes": tuple(data["control_planes"])})
+        nodes = tuple((name, address) for name, address in data["nodes"])
+        return Ticket(**{**data, "control_planes": tuple(data["control_planes"]), "nodes": nodes})
     except (ValueError, TypeError, LookupError, AttributeError):
         raise refusal from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -11,6 +12,8 @@ import yaml
 from kubelab_helpers.cluster import kubeadm
 from kubelab_helpers.cluster.credentials import issue_control_plane_credentials
 from kubelab_helpers.cluster.patches import node_patches
+from kubelab_helpers.cluster.ticket import Ticket, decode_ticket, encode_ticket, require_no_twin
+from kubelab_helpers.errors import BlockedError, InvalidInputError
 from kubelab_helpers.hosts.change import Action
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.file import File
@@ -124,3 +127,44 @@ def test_credentials_for_a_control_plane() -> None:
     init, cluster = yaml.safe_load_all(upload.stdin or b"")
     assert init["certificateKey"] == issued.certificate_key
     assert cluster["kubernetesVersion"] == "v1.37.2"
+
+
+TICKET = Ticket(
+    "kubelab",
+    "kubelab.kubelab.internal:6443",
+    "1.37.2",
+    "10.244.0.0/16",
+    "10.96.0.0/12",
+    ("192.0.2.1",),
+    TOKEN,
+    CA_HASH,
+    nodes=(("control-1", "192.0.2.1"), ("worker-1", "192.0.2.9"), ("booting", "")),
+)
+
+
+def test_a_ticket_is_one_line_and_is_read_again() -> None:
+    text = encode_ticket(TICKET)
+    assert text.split() == [text]
+    assert decode_ticket(f"{text}\n") == TICKET
+
+
+@pytest.mark.parametrize("change", [{"schema": 1}, {"nodes": 3}, {"control_planes": None}])
+def test_a_ticket_of_another_release_is_none(change: dict[str, Any]) -> None:
+    """What it holds is not shown: it is a secret."""
+    data = json.loads(base64.b64decode(encode_ticket(TICKET))) | change
+    with pytest.raises(InvalidInputError, match="this is no ticket") as caught:
+        decode_ticket(base64.b64encode(json.dumps(data).encode()).decode())
+    assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "address"), [("new", "192.0.2.20"), ("worker-1", "192.0.2.9"), ("booting", "192.0.2.21")]
+)
+def test_a_new_host_and_the_one_of_a_join_that_was_cut_off_have_no_twin(name: str, address: str) -> None:
+    require_no_twin(TICKET, name, address)
+
+
+@pytest.mark.parametrize(("name", "address"), [("worker-1", "192.0.2.20"), ("new", "192.0.2.9")])
+def test_a_twin_is_refused(name: str, address: str) -> None:
+    with pytest.raises(BlockedError, match=r"has a node worker-1 at 192\.0\.2\.9, and this host is"):
+        require_no_twin(TICKET, name, address)
