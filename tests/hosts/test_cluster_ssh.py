@@ -82,6 +82,24 @@ def test_a_plan_touches_nothing_and_names_every_host(hosts: SshHosts) -> None:
         assert machine.shell("ls /var/lib/kubelab /etc/kubernetes 2>/dev/null || true") == ""
 
 
+def test_unfit_hosts_are_named_before_any_is_touched(hosts: SshHosts) -> None:
+    """One of a distribution that nobody knows, one that another tool made a node: the third is left bare as well."""
+    one, two = hosts.machines["one"], hosts.machines["two"]
+    one.shell("mv /etc/os-release /etc/os-release.kept; printf 'ID=plan9\\nVERSION_ID=4\\n' > /etc/os-release")
+    two.shell("mkdir /etc/kubernetes; echo theirs > /etc/kubernetes/kubelet.conf")
+    try:
+        for command in ("plan", "apply"):
+            said = kubelab(hosts, command, status=3).stderr
+            assert "one: a distribution that kubelab does not know (distribution)" in said
+            assert "two: another cluster's node (cluster): /etc/kubernetes/kubelet.conf" in said
+        assert two.shell("cat /etc/kubernetes/kubelet.conf") == "theirs\n"
+    finally:
+        one.shell("mv -f /etc/os-release.kept /etc/os-release")
+        two.shell("rm -r /etc/kubernetes")
+    for machine in hosts.machines.values():
+        assert machine.shell("ls /var/lib/kubelab /etc/kubernetes 2>/dev/null || true") == ""
+
+
 def test_three_bare_hosts_become_a_cluster(hosts: SshHosts, record_property: Callable[[str, object], None]) -> None:
     """As root, as a user with sudo, and through a jump host; none of them has Python."""
     for machine in hosts.machines.values():

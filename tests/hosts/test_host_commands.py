@@ -146,6 +146,13 @@ def test_a_second_host_joins_by_ticket(one: Machine, two: Machine) -> None:
     refused = call(two, "join", *NAMESERVER, stdin=ticket)
     assert refused.status == ExitStatus.BLOCKED
     assert "another pod network comes first (cni): /etc/cni/net.d/05-theirs.conflist" in refused.error_text
+    twin = call(two, "join", *NAMESERVER, "--replace-network", "--name", "one", stdin=ticket)
+    assert twin.status == ExitStatus.BLOCKED
+    assert f"has a node one at {one.address}, and this host is one at {two.address}" in twin.error_text
+    planned = answer(two, "join", *NAMESERVER, "--replace-network", "--dry-run", stdin=ticket)["stages"]
+    assert [each["stage"] for each in planned if each["changes"]] == ["prepare", "join"]
+    assert take_snapshot(two) == BEFORE["two"][0]
+    assert steady_facts(two) == BEFORE["two"][1]
     began = time.monotonic()
     done = answer(two, "join", *NAMESERVER, "--replace-network", stdin=ticket)
     print(f"join took {time.monotonic() - began:.1f} s: {[(s['name'], s['seconds']) for s in done['stages']]}")

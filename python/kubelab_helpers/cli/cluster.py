@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kubelab_helpers.cli.host_options import IgnoreOption
 from kubelab_helpers.cli.options import (
     FOLDER,
     DrainSecondsOption,
@@ -30,7 +31,7 @@ HostArgument = Annotated[str, typer.Argument(help="A host of kubelab.yaml.", sho
 
 
 @cluster_app.command()
-def plan(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
+def plan(file: FileOption = None, ignore: IgnoreOption = None, output: OutputOption = Output.TEXT) -> None:
     """Say what apply would change, host by host; nothing is written.
 
     Example: kubelab cluster plan
@@ -40,7 +41,7 @@ def plan(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
     from kubelab_helpers.lab.preview import preview_cluster
     from kubelab_helpers.result import SilentReporter
 
-    lab = _lab(file, SilentReporter())
+    lab = _lab(file, SilentReporter(), ignore)
     found = preview_cluster(lab)
     if output is Output.JSON:
         render.print_json({"cluster": lab.spec.name, "stages": [vars(each) for each in found]})
@@ -55,21 +56,27 @@ def plan(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
 
 
 @cluster_app.command()
-def apply(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
+def apply(file: FileOption = None, ignore: IgnoreOption = None, output: OutputOption = Output.TEXT) -> None:
     """Make the cluster that kubelab.yaml describes, or what is missing of it. Run it again at any time.
 
     Example: kubelab cluster apply
+    Example: kubelab cluster apply --ignore memory
     """
-    _apply(file, output, "apply")
+    _apply(file, output, "apply", ignored=ignore)
 
 
 @cluster_app.command()
-def add(name: HostArgument, file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
+def add(
+    name: HostArgument,
+    file: FileOption = None,
+    ignore: IgnoreOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
     """Take a host into the cluster that you have added to kubelab.yaml; the others get what they must know of it.
 
     Example: kubelab cluster add worker-3
     """
-    _apply(file, output, "add", name)
+    _apply(file, output, "add", name, ignore)
 
 
 @cluster_app.command()
@@ -231,13 +238,15 @@ def status(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
         sys.exit(1)
 
 
-def _apply(file: Path | None, output: Output, command: str, name: str | None = None) -> None:
+def _apply(
+    file: Path | None, output: Output, command: str, name: str | None = None, ignored: Sequence[str] | None = None
+) -> None:
     from kubelab_helpers.cli import render
     from kubelab_helpers.lab.lock import hold_locks
     from kubelab_helpers.lab.stages import APPLY_STAGES, run_stages
 
     with render.ProgressReporter() as reporter:
-        lab = _lab(file, reporter)
+        lab = _lab(file, reporter, ignored)
         if name:
             lab.spec.host(name)
         with hold_locks(lab):
@@ -275,11 +284,11 @@ def _print_results(lab: Lab, results: Sequence[StageResult], output: Output) -> 
     render.print_text(f"{sum(each.seconds for each in results):.1f} s. " + ("" if changed else "Nothing changed."))
 
 
-def _lab(file: Path | None, reporter: Reporter) -> Lab:
+def _lab(file: Path | None, reporter: Reporter, ignored: Sequence[str] | None = None) -> Lab:
     from kubelab_helpers.lab.context import Lab
     from kubelab_helpers.lab.description import describe_lab
 
-    return Lab(describe_lab(file), FOLDER, reporter)
+    return Lab(describe_lab(file), FOLDER, reporter, ignored=tuple(ignored or ()))
 
 
 def _print_status(found: dict[str, Any]) -> None:

@@ -9,44 +9,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kubelab_helpers.cli.host_options import (
+    AddressOption,
+    BundleOption,
+    ClusterOption,
+    DryRunOption,
+    EndpointOption,
+    IgnoreOption,
+    MtuOption,
+    NameOption,
+    NameserverOption,
+    PodCidrOption,
+    PublicOption,
+    ReplaceNetworkOption,
+    SanOption,
+    ServiceCidrOption,
+    SourceOption,
+    VersionOption,
+)
+from kubelab_helpers.cli.host_tables import print_previews, print_results
 from kubelab_helpers.cli.options import NodeRole, Output, OutputOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from kubelab_helpers.cluster.spec import LabSpec
-    from kubelab_helpers.lab.context import Lab
     from kubelab_helpers.lab.standing import HostOptions
-    from kubelab_helpers.result import StageResult
 
-NameOption = Annotated[str | None, typer.Option("--name", help="The node's name; by default the host's.")]
-AddressOption = Annotated[
-    str | None,
-    typer.Option("--address", help="The node's IPv4 address; else that of the default route's device."),
-]
-PublicOption = Annotated[str, typer.Option("--public-address", help="Another address, for the API's certificate.")]
-NameserverOption = Annotated[
-    list[str] | None, typer.Option("--nameserver", help="A name server that pods may ask; by default the host's own.")
-]
-MtuOption = Annotated[int | None, typer.Option("--mtu", min=1280, max=9216, help="MTU between the hosts, in bytes.")]
-ReplaceNetworkOption = Annotated[
-    bool, typer.Option("--replace-network", help="Set another pod network's files aside; a rollback puts them back.")
-]
-VersionOption = Annotated[
-    str | None, typer.Option("--kubernetes-version", help="Another Kubernetes than this kubelab's newest.")
-]
-SourceOption = Annotated[str, typer.Option("--source", help="Where third-party parts come from.")]
-BundleOption = Annotated[Path | None, typer.Option("--bundle", help="A bundle with the parts: a folder or a tar.")]
-IgnoreOption = Annotated[
-    list[str] | None, typer.Option("--ignore", help="A finding of `check`, by its id, to be passed over.")
-]
-ClusterOption = Annotated[str, typer.Option("--cluster", help="The cluster's name.")]
-EndpointOption = Annotated[
-    str | None, typer.Option("--endpoint", help="The control plane's DNS name; by default one in /etc/hosts.")
-]
-PodCidrOption = Annotated[str, typer.Option("--pod-cidr", help="Addresses of pods.")]
-ServiceCidrOption = Annotated[str, typer.Option("--service-cidr", help="Addresses of Services.")]
-SanOption = Annotated[list[str] | None, typer.Option("--san", help="One more name or address of the API.")]
 POD_CIDR, SERVICE_CIDR, CLUSTER = "10.244.0.0/16", "10.96.0.0/12", "kubelab"
 
 
@@ -71,7 +58,6 @@ def plan(
 
     Example: kubelab-host plan -o json
     """
-    from kubelab_helpers.cli import render
     from kubelab_helpers.lab.preview import preview_cluster
     from kubelab_helpers.lab.standing import open_lab
     from kubelab_helpers.result import SilentReporter
@@ -79,15 +65,7 @@ def plan(
     options = _options(name, address, public_address, nameserver, mtu, replace_network, source, bundle)
     options = replace(options, kubernetes_version=kubernetes_version)
     spec = _describe(options, cluster, endpoint, pod_cidr, service_cidr, san)
-    found = preview_cluster(open_lab(spec, SilentReporter()))
-    if output is Output.JSON:
-        render.print_json({"host": spec.hosts[-1].name, "stages": [vars(each) for each in found]})
-        return
-    rows = [
-        [each.stage, "known after apply" if each.changes is None else "\n".join(_short(each.changes)) or "nothing"]
-        for each in found
-    ]
-    render.print_table(("stage", "would do"), rows)
+    print_previews(spec, preview_cluster(open_lab(spec, SilentReporter())), output)
 
 
 def init(
@@ -123,7 +101,7 @@ def init(
     options = replace(options, kubernetes_version=kubernetes_version)
     spec = _describe(options, cluster, endpoint, pod_cidr, service_cidr, san, ignore)
     with render.ProgressReporter() as reporter:
-        lab = open_lab(spec, reporter)
+        lab = open_lab(spec, reporter, ignore or ())
         with hold_locks(lab):
             results = run_stages(lab, INIT_STAGES, "init")
     print_results(lab, results, output)
@@ -155,24 +133,33 @@ def join(
     source: SourceOption = "auto",
     bundle: BundleOption = None,
     ignore: IgnoreOption = None,
+    dry_run: DryRunOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Join this host to a cluster. The ticket is read from stdin.
 
     Example: kubelab-host join --bundle /media/usb/kubelab.tar < ticket
+    Example: kubelab-host join --dry-run < ticket
     """
     from kubelab_helpers.cli import render
     from kubelab_helpers.cluster.ticket import decode_ticket
     from kubelab_helpers.hosts.runner import LocalRunner
+    from kubelab_helpers.lab.fitness import require_fit
     from kubelab_helpers.lab.lock import hold_locks
-    from kubelab_helpers.lab.standing import describe_member, join_cluster, open_lab, probe_standing, require_fit
+    from kubelab_helpers.lab.preview import preview_join
+    from kubelab_helpers.lab.standing import describe_member, join_cluster, open_lab, probe_standing
+    from kubelab_helpers.result import SilentReporter
 
     if sys.stdin.isatty():
         sys.stderr.write("The ticket of `kubelab-host ticket`: ")
     found = decode_ticket(sys.stdin.readline())
-    facts = probe_standing(LocalRunner())
+    runner = LocalRunner()
+    facts = probe_standing(runner)
     spec = describe_member(facts, _options(name, address, "", nameserver, mtu, replace_network, source, bundle), found)
-    require_fit(facts, spec, found.role, ignore or ())
+    require_fit(runner, facts, spec, ignore or ())
+    if dry_run:
+        print_previews(spec, preview_join(open_lab(spec, SilentReporter())), output)
+        return
     with render.ProgressReporter() as reporter:
         lab = open_lab(spec, reporter)
         with hold_locks(lab):
@@ -215,9 +202,11 @@ def _describe(
 ) -> LabSpec:
     """Read this host and return the cluster that is to begin on it; with `ignored` it must be fit for that."""
     from kubelab_helpers.hosts.runner import LocalRunner
-    from kubelab_helpers.lab.standing import describe_cluster, probe_standing, require_fit
+    from kubelab_helpers.lab.fitness import require_fit
+    from kubelab_helpers.lab.standing import describe_cluster, probe_standing
 
-    facts = probe_standing(LocalRunner())
+    runner = LocalRunner()
+    facts = probe_standing(runner)
     spec = describe_cluster(
         facts,
         options,
@@ -227,21 +216,5 @@ def _describe(
         service_cidr=service_cidr,
         certificate_sans=tuple(sans or ()),
     )
-    require_fit(facts, spec, "control-plane", ignored or ())
+    require_fit(runner, facts, spec, ignored or ())
     return spec
-
-
-def _short(changes: Sequence[str]) -> list[str]:
-    """Return changes without the host's name before each: there is only one."""
-    return [each.partition(": ")[2] or each for each in changes]
-
-
-def print_results(lab: Lab, results: Sequence[StageResult], output: Output) -> None:
-    """Print how each stage on this host ended."""
-    from kubelab_helpers.cli import render
-
-    if output is Output.JSON:
-        stages = [{**vars(each), "seconds": round(each.seconds, 2)} for each in results]
-        render.print_json({"cluster": lab.spec.name, "host": lab.spec.hosts[-1].name, "stages": stages})
-        return
-    render.print_table(("stage", "outcome", "seconds", "detail"), render.stage_rows(results))

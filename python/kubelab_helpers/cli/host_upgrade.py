@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from kubelab_helpers.cli.host_cluster import BundleOption, SourceOption, VersionOption, print_results
+from kubelab_helpers.cli.host_options import BundleOption, SourceOption, VersionOption
+from kubelab_helpers.cli.host_tables import print_results
 from kubelab_helpers.cli.options import DrainSecondsOption, ForceOption, Output, OutputOption
 
 

@@ -21,6 +21,7 @@ CNI_CONFIGURATION = f"/etc/cni/net.d/{OWN_FILE}"
 VXLAN_OVERHEAD_BYTES = 50
 """Outer Ethernet, IPv4, UDP and VXLAN headers, RFC 7348 section 5."""
 KUBECTL = "/usr/local/bin/kubectl"
+ROUTES_UNIT = "kubelab-routes.service"
 
 
 def desire_cni(facts: HostFacts, spec: NodeSpec) -> list[Change]:
@@ -69,8 +70,7 @@ def _desire_no_other(facts: HostFacts, spec: NodeSpec) -> list[Change]:
 def _desire_routes(device: str, spec: NodeSpec) -> list[Change]:
     """Return what an air-gapped host needs: with a default route the kernel would know these ways by itself."""
     unit = render("network/routes.service", device=device, address=spec.address, service_cidr=spec.service_cidr)
-    name = "kubelab-routes.service"
-    return [File(f"{UNITS}{name}", unit), Unit(name, stamp_of(unit))]
+    return [File(f"{UNITS}{ROUTES_UNIT}", unit), Unit(ROUTES_UNIT, stamp_of(unit))]
 
 
 def objects_step(images: Mapping[str, str], definitions: bytes) -> Step:

@@ -17,10 +17,12 @@ from kubelab_helpers.hosts.state import probe_state
 from kubelab_helpers.hosts.steps import PREPARATION
 from kubelab_helpers.images.catalog import load_catalog
 from kubelab_helpers.lab.context import Lab
+from kubelab_helpers.lab.fitness import find_unfit
 from kubelab_helpers.lab.joining import (
     JOINS_AT_ONCE,
     find_acting_host,
     find_founder,
+    find_namesakes,
     find_strangers,
     join_hosts,
     read_stamped,
@@ -57,10 +59,10 @@ def prepare_nodes(lab: Lab) -> tuple[Outcome, str]:
 
 
 def reach_hosts(lab: Lab) -> tuple[Outcome, str]:
-    """Reach every host before any is touched.
+    """Reach every host before any is touched; BlockedError names everything on them that must be mended first.
 
-    BlockedError when one has not its address, belongs to another cluster or cannot run the lab's Kubernetes, or when
-    two are one machine.
+    A host has its address, belongs to no other cluster, can run the lab's Kubernetes, and, where it is no node yet, is
+    fit to be one by the rules of `kubelab-host check`; hosts are two machines, and their clocks agree.
     """
     elsewhere = [host for host in lab.spec.hosts if not host.is_container]
     facts = dict(zip(elsewhere, for_each(elsewhere, lambda host: probe_host(lab.runner(host))), strict=True))
@@ -69,25 +71,20 @@ def reach_hosts(lab: Lab) -> tuple[Outcome, str]:
         for host, found in facts.items()
         if found.device_of(host.address) is None
     ]
-    by_machine: dict[str, list[str]] = {}
-    for host, found in facts.items():
-        by_machine.setdefault(found.machine_id or host.name, []).append(host.name)
-    problems += [
-        f"{' and '.join(names)} are one machine, or clones with the same /etc/machine-id"
-        for names in by_machine.values()
-        if len(names) > 1
-    ]
     version = lab.spec.kubernetes_version
     problems += [
         f"{host.name} cannot run Kubernetes {version}: {obstacle}"
         for host, found in facts.items()
-        if (obstacle := find_obstacle(found, version))
+        if found.member and (obstacle := find_obstacle(found, version))
     ]
     problems += [f"{name} belongs to the cluster {other}" for name, other in find_strangers(lab, elsewhere).items()]
+    problems += find_unfit(lab, facts)
+    problems += find_namesakes(lab, [host for host, found in facts.items() if not found.member])
     if problems:
         raise BlockedError(
-            "; ".join(problems),
-            next_step="correct kubelab.yaml, or the host; `kubelab-host reset` there makes it a bare one again",
+            "\n".join(problems),
+            next_step="correct kubelab.yaml, or the host; `kubelab-host reset` there makes it a bare one again; "
+            "a finding with an (id) that you know better is passed over with --ignore ID",
         )
     return Outcome.UNCHANGED, f"{len(elsewhere)} hosts" if elsewhere else "container nodes"
 

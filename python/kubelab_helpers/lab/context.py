@@ -60,6 +60,8 @@ class Lab:
     folder: Path
     reporter: Reporter
     replace: bool = False
+    ignored: tuple[str, ...] = ()
+    """Findings of `kubelab-host check`, by id, that are passed over."""
     _runners: dict[str, Runner] = field(default_factory=dict)
 
     @property

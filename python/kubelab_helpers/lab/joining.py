@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kubelab_helpers.cluster import credentials, etcd, kubeadm, members
-from kubelab_helpers.cluster.spec import HostSpec
+from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.cluster.upgrade import parse_version
-from kubelab_helpers.errors import BlockedError
+from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.executor import read_plan
 from kubelab_helpers.hosts.plan import Step
@@ -22,6 +22,9 @@ JOINS_AT_ONCE = 4
 JOIN = "action:kubeadm-join"
 STAMPS = ("kubeadm-init", "kubeadm-join")
 """On the host on which the cluster began, and on those that joined it; their value is the cluster's name."""
+NAMESAKE_REMEDY = (
+    "give one of the two another name; `kubelab cluster remove NAME --lost --yes` takes out a node that is to go"
+)
 
 
 def read_stamped(lab: Lab, stamp: str) -> set[str]:
@@ -36,12 +39,37 @@ def find_strangers(lab: Lab, hosts: Sequence[HostSpec]) -> dict[str, str]:
 
     kubeadm would fail there, and what follows a failure is to clear the half that it left.
     """
-    return {
-        name: stamps[stamp]
-        for name, stamps in _read_stamps(lab, hosts).items()
-        for stamp in STAMPS
-        if stamps.get(stamp, lab.spec.name) != lab.spec.name
-    }
+    found = {name: find_other_cluster(lab.spec, stamps) for name, stamps in _read_stamps(lab, hosts).items()}
+    return {name: other for name, other in found.items() if other}
+
+
+def find_other_cluster(spec: LabSpec, stamps: Mapping[str, str]) -> str:
+    """Return the name of the other cluster whose stamp stands among a host's, or nothing. Pure."""
+    return next((stamps[stamp] for stamp in STAMPS if stamps.get(stamp, spec.name) != spec.name), "")
+
+
+def find_namesakes(lab: Lab, hosts: Sequence[HostSpec]) -> list[str]:
+    """Return, a line each, which of the hosts have the name of a node that serves elsewhere in this cluster.
+
+    Nothing where no control plane answers: whoever joins a host then says why none does.
+    """
+    if not hosts or find_founder(lab) is None:
+        return []
+    try:
+        found = _read_namesakes(lab, find_acting(lab), hosts)
+    except KubelabError:
+        return []
+    return [f"{each}. {NAMESAKE_REMEDY}" for each in found]
+
+
+def _read_namesakes(lab: Lab, acting: Runner, hosts: Sequence[HostSpec]) -> list[str]:
+    serving = {member.name: member.address for member in members.read_members(acting) if member.ready}
+    addresses = {host.name: lab.spec.address_of(host.name) for host in hosts}
+    return [
+        f"{name} at {address}: the cluster has a Ready node of that name at {serving[name]}, another machine"
+        for name, address in addresses.items()
+        if serving.get(name, address) != address
+    ]
 
 
 def require_same_version(lab: Lab, hosts: Sequence[HostSpec]) -> None:
@@ -140,9 +168,13 @@ def _kubelet_version(runner: Runner) -> str:
 def _forget(lab: Lab, host: HostSpec) -> None:
     """Remove what a join that was cut off, or a machine of the same name before, left in the cluster.
 
-    kubeadm refuses a name that is there and Ready; etcd does not start an empty member that has had data.
+    kubeadm refuses a name that is there and Ready; etcd does not start an empty member that has had data. BlockedError
+    for a node that serves: it is another machine's.
     """
     acting = lab.runner(find_acting_host(lab))
+    namesakes = _read_namesakes(lab, acting, [host])
+    if namesakes:
+        raise BlockedError("; ".join(namesakes), next_step=NAMESAKE_REMEDY)
     if host.role == "control-plane":
         etcd.remove_etcd_member(acting, lab.spec.address_of(host.name))
     members.delete_node(acting, host.name)

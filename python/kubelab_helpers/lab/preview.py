@@ -16,6 +16,7 @@ from kubelab_helpers.lab import cluster, delivery, images, release, upkeep
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.joining import find_founder, plan_step, read_stamped, require_same_version
 from kubelab_helpers.lab.parallel import for_each
+from kubelab_helpers.lab.standing import member_stages
 from kubelab_helpers.release import deploy
 from kubelab_helpers.release.values import CHART
 
@@ -45,6 +46,18 @@ def preview_cluster(lab: Lab) -> list[Preview]:
     if not lab.spec.has_containers:
         cluster.reach_hosts(lab)
     return [*found, *(_preview_stage(lab, *stage, readable=readable) for stage in _node_stages(lab, readable))]
+
+
+def preview_join(lab: Lab) -> list[Preview]:
+    """Return what `kubelab-host join` would change now on this host, the last one of the lab. Missing parts hide it."""
+    missing = lab.store.missing(lab.part_names)
+    parts = Preview("parts", tuple(f"make {name}" for name in missing))
+    if missing:
+        return [parts, *(Preview(name, None) for name in ("prepare", "join"))]
+    host = lab.spec.hosts[-1]
+    require_same_version(lab, [host])
+    stages = ((name, [host], lambda steps=steps: steps) for name, steps in member_stages(lab, None))
+    return [parts, *(_preview_stage(lab, *stage, readable=True) for stage in stages)]
 
 
 def preview_stages(lab: Lab) -> list[Preview]:

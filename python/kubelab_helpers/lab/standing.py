@@ -6,7 +6,7 @@ The stages and Steps are those of `kubelab cluster apply`; only the hands are th
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from kubelab_helpers.cluster import kubeadm, members
 from kubelab_helpers.cluster.contradictions import find_contradictions
 from kubelab_helpers.cluster.network import KUBECTL
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec, find_name_fault
-from kubelab_helpers.cluster.ticket import Ticket
+from kubelab_helpers.cluster.ticket import Ticket, require_no_twin
 from kubelab_helpers.errors import BlockedError, InvalidInputError, KubelabError
-from kubelab_helpers.hosts.checks import check_hosts
+from kubelab_helpers.hosts.checks.network import check_addresses
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.executor import converge, end_run
 from kubelab_helpers.hosts.facts import HostFacts, probe_host
-from kubelab_helpers.hosts.findings import Finding, Severity, Subject
+from kubelab_helpers.hosts.findings import Severity, Subject
+from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.spec import Role
 from kubelab_helpers.hosts.state import probe_state
@@ -81,8 +82,12 @@ def describe_cluster(
 
 
 def describe_member(facts: HostFacts, options: HostOptions, ticket: Ticket) -> LabSpec:
-    """Return the cluster that this host joins: its control planes by their addresses, and this host."""
+    """Return the cluster that this host joins: its control planes by their addresses, and this host.
+
+    BlockedError where another of its nodes has this host's name or address.
+    """
     host = _local(facts, options, ticket.role)
+    require_no_twin(ticket, host.name, host.address)
     others = [
         HostSpec(f"control-plane-{number}", "control-plane", address, local=True)
         for number, address in enumerate(ticket.control_planes, start=1)
@@ -151,20 +156,6 @@ def _describe_nodes(name: str, endpoint: str, nodes: Sequence[members.Member], o
     return yaml.safe_dump({"name": name, "endpoint": endpoint, "hosts": hosts}, sort_keys=False).rstrip()
 
 
-def require_fit(facts: HostFacts, spec: LabSpec, role: Role, ignored: Collection[str]) -> list[Finding]:
-    """Check the host; BlockedError names what must be mended first. Returns what else was found."""
-    subject = Subject(facts, role, spec.pod_cidr, spec.service_cidr, (spec.kubernetes_version,))
-    # A name server or an address that was named stands in for the host's own.
-    settled = {*ignored, "name", *(["resolver"] if spec.nameservers else [])}
-    settled |= {"cni"} if spec.replace_network else set()
-    found = [each for each in check_hosts([subject]) if each.id not in settled]
-    stopping = [each for each in found if each.severity is Severity.BLOCKED]
-    if stopping:
-        told = "\n".join(f"{each.title} ({each.id}): {each.seen}. {each.remedy}" for each in stopping)
-        raise BlockedError(told, next_step="mend it, or pass over a finding that you know better with --ignore ID")
-    return found
-
-
 def join_cluster(lab: Lab, ticket: Ticket) -> list[StageResult]:
     """Prepare this host and join it, and wait until the cluster calls it Ready."""
     host = lab.spec.hosts[-1]
@@ -172,9 +163,7 @@ def join_cluster(lab: Lab, ticket: Ticket) -> list[StageResult]:
     require_same_version(lab, [host])
     node = lab.node(host, parts)
     results = []
-    kept_up = (("snapshots", (snapshots_step(lab),)), ("certificates", (renewal_step(),)))
-    upkeep = kept_up if host.role == "control-plane" else ()
-    for name, steps in (("prepare", NODE_STEPS), ("join", (kubeadm.join_step(ticket.credentials),)), *upkeep):
+    for name, steps in member_stages(lab, ticket.credentials):
         began = time.monotonic()
         made = converge(runner, steps, node, lab.reporter, name)
         outcome = Outcome.CHANGED if made else Outcome.UNCHANGED
@@ -186,9 +175,16 @@ def join_cluster(lab: Lab, ticket: Ticket) -> list[StageResult]:
     return results
 
 
-def open_lab(spec: LabSpec, reporter: Reporter) -> Lab:
-    """Return the lab of a host that is this machine."""
-    return Lab(spec, FOLDER, reporter)
+def member_stages(lab: Lab, credentials: kubeadm.JoinCredentials | None) -> tuple[tuple[str, tuple[Step, ...]], ...]:
+    """Return the stages that make this host a node, with their Steps; without credentials they can only be planned."""
+    kept_up = (("snapshots", (snapshots_step(lab),)), ("certificates", (renewal_step(),)))
+    upkeep = kept_up if lab.spec.hosts[-1].role == "control-plane" else ()
+    return (("prepare", NODE_STEPS), ("join", (kubeadm.join_step(credentials),)), *upkeep)
+
+
+def open_lab(spec: LabSpec, reporter: Reporter, ignored: Sequence[str] = ()) -> Lab:
+    """Return the lab of a host that is this machine; `ignored`: findings, by id, that are passed over."""
+    return Lab(spec, FOLDER, reporter, ignored=tuple(ignored))
 
 
 def probe_standing(runner: Runner) -> HostFacts:
@@ -209,6 +205,9 @@ def _find_address(facts: HostFacts) -> str:
     found = [address for device, address in facts.addresses if device in facts.default_devices]
     if len(found) == 1:
         return found[0]
+    for finding in check_addresses(Subject(facts, "worker")):
+        if finding.severity is Severity.BLOCKED:
+            raise BlockedError(f"{finding.title} ({finding.id}): {finding.seen}", next_step=finding.remedy)
     names = ", ".join(f"{address} ({device})" for device, address in facts.addresses) or "none"
     raise InvalidInputError(
         f"the node's address is not clear: the host has {names}", next_step="name it with --address"

@@ -7,9 +7,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from kubelab_helpers.cluster.spec import LabSpec
+from kubelab_helpers.cluster.spec import HostSpec, LabSpec
+from kubelab_helpers.hosts.ssh_access import SshAccess
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.result import Outcome
+
+
+def over_ssh(name: str, number: int, role: Any = "control-plane", **more: Any) -> HostSpec:
+    """Return a host over SSH, at 192.0.2.NUMBER."""
+    address = f"192.0.2.{number}"
+    return HostSpec(name, role, address, ssh=SshAccess(address), **more)
+
+
+HOSTS = (
+    over_ssh("c1", 1, public_address="198.51.100.1"),
+    over_ssh("c2", 2),
+    over_ssh("c3", 3),
+    over_ssh("w1", 9, "worker"),
+)
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from pathlib import Path
 from threading import Event
@@ -14,29 +13,14 @@ from kubelab_helpers.cluster import credentials, etcd, kubeadm, members
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.command import Command
-from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.runner import ContainerRunner, LocalRunner
 from kubelab_helpers.hosts.ssh import SshRunner
-from kubelab_helpers.hosts.ssh_access import SshAccess
 from kubelab_helpers.lab import cluster, joining, machine, membership
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import for_each
-from tests.unit.hosts.support import Answering, recorded_facts
+from tests.unit.hosts.support import Answering
 
-from .support import make_lab
-
-
-def over_ssh(name: str, number: int, role: Any = "control-plane", **more: Any) -> HostSpec:
-    address = f"192.0.2.{number}"
-    return HostSpec(name, role, address, ssh=SshAccess(address), **more)
-
-
-HOSTS = (
-    over_ssh("c1", 1, public_address="198.51.100.1"),
-    over_ssh("c2", 2),
-    over_ssh("c3", 3),
-    over_ssh("w1", 9, "worker"),
-)
+from .support import HOSTS, make_lab, over_ssh
 
 
 @pytest.fixture
@@ -134,56 +118,6 @@ def test_nobody_waits_nothing_is_issued(lab: Lab, joins: dict[str, Any], monkeyp
     monkeypatch.setattr(credentials, "issue_credentials", lambda _: pytest.fail("a token for nobody"))
     cluster.join_workers(lab)
     assert joins["joined"] == []
-
-
-def reached(lab: Lab, monkeypatch: pytest.MonkeyPatch, **machine_ids: str) -> dict[str, HostFacts]:
-    """Let every host be reached; what is returned is what each probe will find."""
-    facts = {
-        host.name: dataclasses.replace(
-            recorded_facts("new-node"),
-            addresses=(("eth0", host.address),),
-            machine_id=machine_ids.get(host.name, host.name),
-        )
-        for host in lab.spec.hosts
-    }
-    answer_as(lab, dict.fromkeys(facts, ""))
-    monkeypatch.setattr(cluster, "probe_host", lambda runner: facts[runner.name])
-    return facts
-
-
-def test_hosts_that_are_as_described_pass(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    reached(lab, monkeypatch)
-    assert cluster.reach_hosts(lab)[1] == "4 hosts"
-
-
-def test_two_names_for_one_machine_are_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    reached(lab, monkeypatch, c2="same", w1="same")
-    with pytest.raises(BlockedError, match="c2 and w1 are one machine"):
-        cluster.reach_hosts(lab)
-
-
-def test_an_address_that_the_host_has_not_is_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    reached(lab, monkeypatch)
-    monkeypatch.setattr(cluster, "probe_host", lambda _: recorded_facts("new-node"))
-    with pytest.raises(BlockedError, match=r"c1: no network device has the address 192\.0\.2\.1, but "):
-        cluster.reach_hosts(lab)
-
-
-def test_a_host_of_another_cluster_is_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when the lab's name is changed: init would fail there, and clearing up after it would end that cluster."""
-    reached(lab, monkeypatch)
-    answer_as(lab, {"w1": "stamp\tkubeadm-join\tchemistry\t\n", "c1": "stamp\tkubeadm-init\tkubelab\t\n"})
-    with pytest.raises(BlockedError, match=r"^w1 belongs to the cluster chemistry$"):
-        cluster.reach_hosts(lab)
-
-
-def test_a_kernel_that_is_too_old_is_told_before_anything_is_touched(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = reached(lab, monkeypatch)
-    facts["w1"] = dataclasses.replace(facts["w1"], kernel="4.18.0-553.el8")
-    with pytest.raises(
-        BlockedError, match=r"^w1 cannot run Kubernetes 1\.37\.2: it needs Linux 5\.4, and this is 4\.18"
-    ):
-        cluster.reach_hosts(lab)
 
 
 def test_the_only_control_plane_cannot_leave(tmp_path: Path) -> None:
