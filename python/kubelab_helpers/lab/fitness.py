@@ -1,6 +1,6 @@
 """Whether hosts can become nodes of a lab, told of all of them before any is touched. Reads only.
 
-The rules are those of `kubelab-host check`. A node is not judged again: what is on it is its own.
+The rules are those of `kubelab-host check`. Of a node only that is judged which its Steps would refuse too.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from kubelab_helpers.lab.parallel import for_each
 
 INIT = "action:kubeadm-init"
 ROUTES = f"file:{UNITS}{ROUTES_UNIT}"
+REFUSED_BY_STEPS = frozenset({"distribution", "overlay", "br_netfilter", "resolver", "cni"})
+"""What the Steps of `prepare` refuse on a node as well, which would be while other hosts are being changed."""
 
 
 def find_unfit(lab: Lab, facts: Mapping[HostSpec, HostFacts]) -> list[str]:
@@ -57,7 +59,7 @@ def find_blocking(
     ledgers: Mapping[HostSpec, Ledger],
     ignored: Collection[str] = (),
 ) -> list[Finding]:
-    """Return what stops these hosts from being the lab's nodes: each one that is none yet by itself, and all together.
+    """Return what stops these hosts from being the lab's nodes: each one by itself, and all together.
 
     `ledgers`: what kubelab has done on those that are no nodes yet. Pure.
     """
@@ -65,9 +67,8 @@ def find_blocking(
     alone = [
         each
         for host, subject in subjects.items()
-        if not subject.facts.member
         for each in check_host(subject)
-        if each.id not in _explained(ledgers[host])
+        if (each.id in REFUSED_BY_STEPS if subject.facts.member else each.id not in _explained(ledgers[host]))
     ]
     settled = {*ignored, *_settled(spec)}
     found = [*alone, *check_fleet(list(subjects.values()))]

@@ -199,6 +199,15 @@ def test_a_node_of_this_cluster_is_not_judged_again(site: Site) -> None:
     assert cluster.reach_hosts(site.lab)[1] == "4 hosts"
 
 
+@pytest.mark.parametrize(("changes", "said"), [(LOOP, "w1: the only name server"), (CILIUM, "w1: another pod network")])
+def test_what_the_steps_would_refuse_on_a_node_is_told_before_they_begin(
+    site: Site, changes: dict[str, tuple[str, ...]], said: str
+) -> None:
+    site.machines["w1"].stamps = {"kubeadm-join": "kubelab"}
+    site.machines["w1"].changes = changes
+    assert site.refusal().startswith(said)
+
+
 def test_a_node_whose_kernel_is_too_old_for_another_version_is_refused(site: Site) -> None:
     site.machines["w1"].stamps = {"kubeadm-join": "kubelab"}
     site.machines["w1"].changes = {"kernel": ("4.18.0-553.el8",)}
