@@ -63,7 +63,7 @@ def _kubernetes(files: dict[str, bytes], arch: str) -> None:
 def _containerd(files: dict[str, bytes], arch: str) -> None:
     names = ("containerd", "containerd-shim-runc-v2", "containerd-stress", "ctr")
     content = archive({"bin/": b"", **{f"bin/{name}": program(name, arch) for name in names}})
-    file = f"containerd-2.4.2-linux-{arch}.tar.gz"
+    file = f"containerd-static-2.4.2-linux-{arch}.tar.gz"
     url = f"{GITHUB}/containerd/containerd/releases/download/v2.4.2/{file}"
     _put(files, url, content, f"{url}.sha256sum", line(content, file))
 
