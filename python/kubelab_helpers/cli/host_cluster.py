@@ -215,6 +215,7 @@ def _describe(
         pod_cidr=pod_cidr,
         service_cidr=service_cidr,
         certificate_sans=tuple(sans or ()),
+        ignored=ignored or (),
     )
     require_fit(runner, facts, spec, ignored or ())
     return spec

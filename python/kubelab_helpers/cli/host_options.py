@@ -21,7 +21,7 @@ ReplaceNetworkOption = Annotated[
     bool, typer.Option("--replace-network", help="Set another pod network's files aside; a rollback puts them back.")
 ]
 VersionOption = Annotated[
-    str | None, typer.Option("--kubernetes-version", help="Another Kubernetes than this kubelab's newest.")
+    str | None, typer.Option("--kubernetes-version", help="Another Kubernetes than the newest that runs here.")
 ]
 SourceOption = Annotated[str, typer.Option("--source", help="Where third-party parts come from.")]
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help="A bundle with the parts: a folder or a tar.")]

@@ -12,7 +12,7 @@ from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.file import File
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.removal import removal_command, remove_empty_directory
-from kubelab_helpers.hosts.solver import proxy_mode_of
+from kubelab_helpers.hosts.solver import kubeadm_api_of, proxy_mode_of
 from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.hosts.steps.system import RESOLV_CONF
 from kubelab_helpers.hosts.template import render
@@ -123,13 +123,14 @@ def init_step(schedulable: bool, etcd_tag: str, coredns_tag: str) -> Step:
     def desire(facts: HostFacts, spec: NodeSpec) -> list[Change]:
         config = render(
             "kubeadm/init.yaml",
+            api=kubeadm_api_of(spec.kubernetes_version),
             node=spec,
             schedulable=schedulable,
             sans=[spec.address, spec.endpoint_name, "127.0.0.1", "localhost", *spec.certificate_sans],
             directory=DIRECTORY,
             resolv_conf=RESOLV_CONF,
             cgroup=facts.cgroup,
-            proxy_mode=proxy_mode_of(facts),
+            proxy_mode=proxy_mode_of(facts, spec.kubernetes_version),
             conntrack_writable="nf_conntrack_max" in facts.writable,
             etcd_tag=etcd_tag,
             coredns_tag=coredns_tag,
@@ -205,7 +206,14 @@ def upgrade_step(part: Literal["apply", "node"], *, patched: bool) -> Step:
 
 
 def _join(credentials: JoinCredentials, spec: NodeSpec, schedulable: bool) -> Command:
-    config = render("kubeadm/join.yaml", node=spec, credentials=credentials, schedulable=schedulable, patches=PATCHES)
+    config = render(
+        "kubeadm/join.yaml",
+        api=kubeadm_api_of(spec.kubernetes_version),
+        node=spec,
+        credentials=credentials,
+        schedulable=schedulable,
+        patches=PATCHES,
+    )
     ignored = FOREIGN_ADDRESS_PREFLIGHT if spec.role == "control-plane" else ()
     inner = _kubeadm("join", "--config", JOIN_FILE, ignored=(IGNORED_PREFLIGHT, *ignored)).argv
     return Command(
@@ -239,7 +247,8 @@ def upload_certificates(key: str, kubernetes_version: str) -> Command:
 
     `key`: 32 bytes in hexadecimal digits. It is read from stdin, so that no process list shows it.
     """
-    config = render("kubeadm/upload.yaml", key=key, version=kubernetes_version)
+    api = kubeadm_api_of(kubernetes_version)
+    config = render("kubeadm/upload.yaml", api=api, key=key, version=kubernetes_version)
     inner = _kubeadm("init", "phase", "upload-certs", "--upload-certs", "--config", UPLOAD_FILE, ignored=()).argv
     argv = ("sh", "-c", _RUN_WITH_FILE, "upload", UPLOAD_FILE, *inner, "--skip-certificate-key-print")
     return Command(argv, stdin=config, secrets=(key,), timeout_seconds=120)

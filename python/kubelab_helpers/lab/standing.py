@@ -24,6 +24,7 @@ from kubelab_helpers.hosts.facts import HostFacts, probe_host
 from kubelab_helpers.hosts.findings import Severity, Subject
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.runner import Runner
+from kubelab_helpers.hosts.solver import solve_versions
 from kubelab_helpers.hosts.spec import Role
 from kubelab_helpers.hosts.state import probe_state
 from kubelab_helpers.hosts.steps.system import RESOLV_CONF
@@ -64,21 +65,33 @@ def describe_cluster(
     pod_cidr: str,
     service_cidr: str,
     certificate_sans: tuple[str, ...] = (),
+    ignored: Collection[str] = (),
 ) -> LabSpec:
-    """Return the cluster that begins on this host; InvalidInputError for what cannot be so."""
+    """Return the cluster that begins on this host, in the newest carried Kubernetes that it can run.
+
+    InvalidInputError for what cannot be so, BlockedError where the host can run no carried Kubernetes, or not the one
+    that was named; `ignored`: findings that are passed over, of which `kubernetes` is this one.
+    """
     host = _local(facts, options, "control-plane")
     spec = LabSpec(
         name=cluster,
+        kubernetes_version=_choose_version(facts, options, ignored),
         hosts=(host,),
         pod_cidr=pod_cidr,
         service_cidr=service_cidr,
         endpoint_name=endpoint,
         certificate_sans=certificate_sans,
     )
-    if options.kubernetes_version is not None:
-        load_catalog().in_version("kubelet", options.kubernetes_version)
-        spec = replace(spec, kubernetes_version=options.kubernetes_version)
     return _validated(spec, options)
+
+
+def _choose_version(facts: HostFacts, options: HostOptions, ignored: Collection[str]) -> str:
+    wanted, catalog = options.kubernetes_version, load_catalog()
+    if wanted is not None:
+        catalog.in_version("kubelet", wanted)
+    if "kubernetes" in ignored:
+        return wanted or catalog.kubernetes_versions[0]
+    return solve_versions(facts, catalog.kubernetes_versions, wanted, source=options.source).kubernetes
 
 
 def describe_member(facts: HostFacts, options: HostOptions, ticket: Ticket) -> LabSpec:

@@ -24,7 +24,7 @@ from kubelab_helpers.lab import standing as standing_lab
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.preview import preview_join
 from kubelab_helpers.lab.standing import HostOptions, describe_cluster, describe_member, describe_standing
-from tests.unit.hosts.support import RECORDED, Answering, node_spec, recorded_facts
+from tests.unit.hosts.support import RECORDED, Answering, bare_host, node_spec, recorded_facts
 
 from .support import make_lab
 
@@ -192,3 +192,37 @@ def test_missing_parts_hide_what_a_join_would_do(joining: Lab, monkeypatch: pyte
     monkeypatch.setattr(Store, "missing", lambda *_: ["kubelet"])
     found = {each.stage: each.changes for each in preview_join(joining)}
     assert found == {"parts": ("make kubelet",), "prepare": None, "join": None}
+
+
+def begin(version: str | None = None, ignored: tuple[str, ...] = (), **facts: Any) -> LabSpec:
+    """Return the cluster that `kubelab-host init` would begin on a host with these facts."""
+    options = HostOptions(name="one", address="172.30.250.11", kubernetes_version=version)
+    return describe_cluster(
+        dataclasses.replace(bare_host(), **facts),
+        options,
+        cluster="physics",
+        endpoint=None,
+        pod_cidr="10.244.0.0/16",
+        service_cidr="10.96.0.0/12",
+        ignored=ignored,
+    )
+
+
+@pytest.mark.parametrize("kernel", ["5.4.0-216-generic", "5.14.0-570.12.1.el9_6.x86_64", "6.18.44"])
+def test_a_usual_host_begins_with_the_newest(kernel: str) -> None:
+    assert begin(kernel=kernel).kubernetes_version == "1.37.2"
+    assert begin("1.36.3", kernel=kernel).kubernetes_version == "1.36.3"
+
+
+@pytest.mark.parametrize("version", [None, "1.36.3", "1.37.2"])
+def test_a_host_that_can_run_none_is_refused_with_the_nearest(version: str | None) -> None:
+    with pytest.raises(BlockedError, match=r"it needs Linux 5\.4, and this is 4\.18\.0") as caught:
+        begin(version, kernel="4.18.0-553.el8_10")
+    assert "Kubernetes 1.31 with containerd 2.4.2" in caught.value.next_step
+    known_better = begin(version, ignored=("kubernetes",), kernel="4.18.0-553.el8_10")
+    assert known_better.kubernetes_version == (version or "1.37.2")
+
+
+def test_a_version_without_parts_is_refused_at_the_beginning_too() -> None:
+    with pytest.raises(InvalidInputError, match=r"carries no parts of Kubernetes 1\.30\.0"):
+        begin("1.30.0")

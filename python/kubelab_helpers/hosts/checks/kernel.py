@@ -24,17 +24,18 @@ def check_machine(subject: Subject) -> Iterator[Finding]:
 
 
 def check_versions(subject: Subject) -> Iterator[Finding]:
-    """A Kubernetes that kubelab carries and that this kernel can run, and how."""
+    """A Kubernetes and a containerd that kubelab carries and that this host can run, how, and why these."""
     try:
         found = solve_versions(subject.facts, subject.carried)
     except BlockedError as error:
         yield blocked("kubernetes", "no Kubernetes that kubelab carries runs here", error.what, error.next_step)
         return
     seen = f"Kubernetes {found.kubernetes}, containerd {found.containerd}, kube-proxy in {found.proxy_mode} mode"
+    told = f"{seen}: {'; '.join((*found.why, *found.warnings))}"
     if found.proxy_mode == "nftables":
-        yield ok("kubernetes", "a kernel for the newest Kubernetes", seen)
+        yield ok("kubernetes", "a host for the newest Kubernetes", told)
     else:
-        yield note("kubernetes", "a kernel for Kubernetes, with settings of its own", f"{seen}: {'; '.join(found.why)}")
+        yield note("kubernetes", "a host for Kubernetes, with settings of its own", told)
 
 
 def check_features(subject: Subject) -> Iterator[Finding]:
