@@ -11,9 +11,14 @@ from kubelab_helpers.hosts.state import HostState
 _SET = 'printf %s "$2" > "$1"'
 # A module that something uses by now cannot be removed, and its being loaded does no harm.
 _REMOVE_MODULE = 'modprobe -r "$1" 2>/dev/null || echo "kept the kernel module $1: it is in use"'
+FSTAB = "/etc/fstab"
 _MARK = "# kubelab: "
-_COMMENT_OUT = rf"/^[^#].*[[:space:]]swap[[:space:]]/s/^/{_MARK}/"
-_UNCOMMENT = rf"s/^{_MARK}\(.*[[:space:]]swap[[:space:]]\)/\1/"
+# A line whose third field is `swap`, fstab(5), as probe/state.sh looks for it. Another line may have the word too.
+_SWAP_LINE = r"[[:space:]]*[^#[:space:]][^[:space:]]*[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]]|$)"
+_COMMENT_OUT = f"/^{_SWAP_LINE}/s/^/{_MARK}/"
+_UNCOMMENT = f"/^{_MARK}{_SWAP_LINE}/s/^{_MARK}//"
+# A host need not have the file. `sed -i` would make another of it where it is a link.
+_EDIT = '[ ! -e "$1" ] || sed -E -i --follow-symlinks "$2" "$1"'
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,13 @@ class NoSwap(Change):
 
     def satisfied_by(self, state: HostState) -> bool:
         masked = state.units.get("swap.target", ("", ""))[1].startswith("masked")
+        # `swaps` has /etc/fstab too, where that would use one after a restart.
         return not state.swaps and masked
 
     def operations(self) -> tuple[Command, ...]:
         return (
             Command(("swapoff", "-a")),
-            Command(("sed", "-i", _COMMENT_OUT, "/etc/fstab")),
+            self._edit(_COMMENT_OUT),
             Command(("systemctl", "mask", "swap.target")),
         )
 
@@ -112,6 +118,9 @@ class NoSwap(Change):
         devices = tuple(Command(("swapon", name)) for name in state.swaps if name.startswith("/"))
         return (
             *(() if masked else (Command(("systemctl", "unmask", "swap.target")),)),
-            Command(("sed", "-i", _UNCOMMENT, "/etc/fstab")),
+            self._edit(_UNCOMMENT),
             *devices,
         )
+
+    def _edit(self, script: str) -> Command:
+        return Command(("sh", "-c", _EDIT, "edit-fstab", FSTAB, script))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.findings import Finding, Subject, blocked, note, ok, warning
+from kubelab_helpers.hosts.kernel import FSTAB
 from kubelab_helpers.hosts.solver import solve_versions
 
 MACHINES = frozenset({"x86_64", "aarch64"})
@@ -70,11 +71,12 @@ def check_cgroup(subject: Subject) -> Iterator[Finding]:
 
 
 def check_swap(subject: Subject) -> Iterator[Finding]:
-    """No swap; what is in use is turned off."""
-    if subject.facts.swaps:
-        yield note(
-            "swap", "swap is in use", ", ".join(subject.facts.swaps), "kubelab turns it off, and a rollback on again"
-        )
+    """No swap, now or after a restart; what there is is turned off."""
+    fields = [line.split() for line in subject.facts.contents.get(FSTAB, "").splitlines()]
+    listed = [each[0] for each in fields if each[2:3] == ["swap"] and not each[0].startswith("#")]
+    told = [*subject.facts.swaps, *(f"{each} in {FSTAB}" for each in listed)]
+    if told:
+        yield note("swap", "swap is in use", ", ".join(told), "kubelab turns it off, and a rollback on again")
     else:
         yield ok("swap", "no swap in use")
 
