@@ -65,6 +65,41 @@ has ss && ss -Hlntup 2>/dev/null | awk '{
     process = ""; if (match($0, /\(\("[^"]+"/)) process = substr($0, RSTART + 3, RLENGTH - 4)
     print "listening\t" $1 " " address " " port " " process}' | sort -u
 
+# What the packet filter does with packets that no rule decides: family, table, chain, hook, policy; and the ports that are
+# accepted where that is to drop what comes in. A filter that is not loaded is not asked: asking would load it.
+loaded() { grep -qs "^$1 " /proc/modules || [ ! -d "/lib/modules/$(uname -r)" ]; }
+iptables_policies() {
+    for chain in INPUT FORWARD; do
+        "$1" -w 1 -S "$chain" 2>/dev/null | awk '
+            $1 == "-P" {print "base_chain\tip filter " $2 " " tolower($2) " " tolower($3); if ($2 $3 != "INPUTDROP") exit}
+            / -j ACCEPT/ {protocol = ""; for (i = 1; i < NF; i++) {
+                if ($i == "-p") protocol = $(i + 1)
+                if ($i ~ /^--dports?$/) print "accepted\t" protocol " " $(i + 1)}}'
+    done
+}
+if [ "$(id -u)" = 0 ]; then
+    if has nft && loaded nf_tables; then
+        chains=$(nft list chains 2>/dev/null | awk '
+            $1 == "table" {table = $2 " " $3}
+            $1 == "chain" {chain = $2}
+            $1 == "type" {policy = "accept"; for (i = 1; i < NF; i++) {
+                if ($i == "hook") hook = $(i + 1)
+                if ($i == "policy") {policy = $(i + 1); sub(";", "", policy)}}
+                print "base_chain\t" table " " chain " " hook " " policy}')
+        [ -n "$chains" ] && printf '%s\n' "$chains"
+        printf '%s\n' "$chains" | awk -F '[\t ]' '$5 == "input" && $6 == "drop" {print $2, $3}' | while read -r family table; do
+            nft -n list table "$family" "$table" 2>/dev/null | awk '/dport/ && /accept/ {for (i = 2; i < NF; i++) if ($i == "dport") {
+                ports = ""; for (j = i + 1; j <= NF && $j ~ /^[{},0-9-]+$/; j++) ports = ports $j
+                gsub(/[{}]/, "", ports); print "accepted\t" $(i - 1) " " ports}}'
+        done
+    elif has iptables && loaded nf_tables; then
+        iptables_policies iptables
+    fi
+    if grep -qsx filter /proc/net/ip_tables_names; then
+        if has iptables-legacy; then iptables_policies iptables-legacy; else iptables_policies iptables; fi
+    fi
+fi
+
 for program in ss iptables nft ipset conntrack socat ethtool ip modprobe mount systemctl apt-get dnf yum rpm dpkg python3 \
     docker dockerd docker-compose containerd podman crio k3s microk8s kubelet kubeadm snap sudo ssh curl openssl; do
     has "$program" && say program "$program"

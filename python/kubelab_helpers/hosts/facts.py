@@ -74,6 +74,10 @@ class HostFacts:
     routes: tuple[tuple[str, str], ...] = ()
     """Device and network of each IPv4 route that is not the default one."""
     listening: tuple[Listener, ...] = ()
+    base_chains: tuple[str, ...] = ()
+    """The packet filter's, where root asked: family, table, chain, hook and policy of each, in one text."""
+    accepted_ports: tuple[str, ...] = ()
+    """Where packets that come in are dropped by policy: protocol and ports that some rule accepts, `tcp 22,6443`."""
     active_units: frozenset[str] = frozenset()
     time_synchronized: str = ""
     cni_files: tuple[str, ...] = ()
@@ -167,6 +171,8 @@ def parse_facts(text: str) -> HostFacts:
         default_devices=many("default_device"),
         routes=pairs("route"),
         listening=tuple(_listener(value) for value in many("listening")),
+        base_chains=tuple(dict.fromkeys(many("base_chain"))),
+        accepted_ports=tuple(dict.fromkeys(many("accepted"))),
         active_units=frozenset(many("active_unit")),
         time_synchronized=one("time_synchronized"),
         cni_files=many("cni_file"),

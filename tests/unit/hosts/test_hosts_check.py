@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -38,6 +42,7 @@ def severity_of(name: str, *subjects: Subject) -> Severity | None:
 
 
 OK, NOTE, WARNING, BLOCKED = Severity.OK, Severity.NOTE, Severity.WARNING, Severity.BLOCKED
+ALL_PORTS = ("tcp 22,2379-2380,5000,6443", "tcp 10250:10256", "th 8472", "tcp 30000-32767")
 CASES: list[tuple[str, Severity | None, dict[str, Any]]] = [
     ("cpu", OK, {"cpus": 2}),
     ("cpu", BLOCKED, {"cpus": 1}),
@@ -77,6 +82,8 @@ CASES: list[tuple[str, Severity | None, dict[str, Any]]] = [
     ("cgroup", WARNING, {"cgroup": 1}),
     ("swap", OK, {}),
     ("swap", NOTE, {"swaps": ("/dev/sda2",)}),
+    ("swap", NOTE, {"contents": {"/etc/fstab": "UUID=1 none swap sw 0 0\n"}}),
+    ("swap", OK, {"contents": {"/etc/fstab": "# /dev/sda2 none swap sw 0 0\n/dev/sda1 /swap ext4 defaults 0 0\n"}}),
     ("oom-score", OK, {"can_lower_oom_score": True}),
     ("oom-score", NOTE, {"can_lower_oom_score": False}),
     ("address", OK, {}),
@@ -98,6 +105,18 @@ CASES: list[tuple[str, Severity | None, dict[str, Any]]] = [
     ("resolver", BLOCKED, {"nameservers": ()}),
     ("firewall", OK, {}),
     ("firewall", WARNING, {"active_units": frozenset({"firewalld"})}),
+    ("forwarding", OK, {}),
+    ("forwarding", OK, {"base_chains": ("ip filter FORWARD forward accept", "ip nat POSTROUTING postrouting accept")}),
+    ("forwarding", OK, {"base_chains": ("ip6 filter FORWARD forward drop",)}),
+    ("forwarding", NOTE, {"base_chains": ("ip filter FORWARD forward drop",)}),
+    ("forwarding", WARNING, {"base_chains": ("ip filter FORWARD forward accept", "inet wall forward forward drop")}),
+    ("forwarding", None, {"base_chains": ("inet wall f forward drop",), "member": frozenset({"kubeadm-join"})}),
+    ("input", OK, {}),
+    ("input", OK, {"base_chains": ("inet wall in input accept",)}),
+    ("input", WARNING, {"base_chains": ("inet wall in input drop",)}),
+    ("input", WARNING, {"base_chains": ("inet wall in input drop",), "accepted_ports": ("tcp 22", "tcp 6443")}),
+    ("input", OK, {"base_chains": ("inet wall in input drop",), "accepted_ports": ALL_PORTS}),
+    ("input", None, {"base_chains": ("inet wall in input drop",), "member": frozenset({"kubeadm-join"})}),
     ("proxy", None, {}),
     ("proxy", WARNING, {"proxies": {"https_proxy": "http://192.0.2.8:3128"}}),
     (
@@ -160,6 +179,12 @@ def test_the_port_and_its_holder_are_told() -> None:
         each for each in check_hosts([host(listening=(Listener("udp", "*", 8472, "vpn"),))]) if each.id == "ports"
     ]
     assert found.seen == "8472/udp (Flannel, pods of other nodes) is held by vpn"
+
+
+def test_a_closed_port_is_named() -> None:
+    changes = {"base_chains": ("inet wall in input drop",), "accepted_ports": ("tcp 10250,10256,30080,30443",)}
+    (found,) = [each for each in check_hosts([host("worker", **changes)]) if each.id == "input"]
+    assert (found.seen, found.remedy) == ("policy drop in inet wall in", "open 8472/udp to the other hosts")
 
 
 def test_ports_by_role() -> None:
@@ -327,6 +352,34 @@ def test_the_disk_is_measured(tmp_path: Path) -> None:
     median, slowest = active.measure_fsync(tmp_path, writes=20)
     assert 0 < median <= slowest
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def registry() -> Iterator[str]:
+    """Answer every request on a loopback port as a registry that wants a login does, and return the URL."""
+
+    class Registry(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            """See BaseHTTPRequestHandler."""
+            self.send_response(HTTPStatus.UNAUTHORIZED)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 — the base class's name
+            """See BaseHTTPRequestHandler: say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v2/"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_registry_that_answers(registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any status is an answer: whether a login is wanted is not this check's question."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    found = active.reach(registry, timeout_seconds=5)
+    assert (found.severity, found.title, found.seen) == (OK, f"{registry} answers", "status 401")
 
 
 def test_a_registry_that_does_not_answer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from kubelab_helpers.errors import KubelabError
 from kubelab_helpers.hosts.facts import parse_facts, probe_host
 from kubelab_helpers.hosts.ledger import read_ledger
+from kubelab_helpers.hosts.probe import probe_command
 from kubelab_helpers.hosts.runner import LocalRunner
 from kubelab_helpers.hosts.state import FileState, parse_state, probe_state
 
@@ -131,3 +133,92 @@ def test_probes_write_nothing(tmp_path: Path) -> None:
 def test_unfinished_changes(lines: list[str], unfinished: set[str]) -> None:
     """A line that a crash cut off says nothing, so that the intent before it stands."""
     assert read_ledger(lines).unfinished == unfinished
+
+
+NFT_CHAINS = """table inet wall {
+\tchain in {
+\t\ttype filter hook input priority filter; policy drop;
+\t}
+\tchain ours {
+\t}
+\tchain forward {
+\t\ttype filter hook forward priority 0; policy drop;
+\t}
+}
+table ip nat {
+\tchain POSTROUTING {
+\t\ttype nat hook postrouting priority srcnat; policy accept;
+\t}
+}
+"""
+NFT_TABLE = """table inet wall {
+\tchain in {
+\t\ttype filter hook input priority 0; policy drop;
+\t\tct state established,related accept
+\t\ttcp dport { 22, 6443, 30000-32767 } ct state new counter packets 1 bytes 60 accept
+\t\tudp dport 8472 accept
+\t\ttcp dport 23 drop
+\t}
+}
+"""
+IPTABLES_INPUT = """-P INPUT DROP
+-A INPUT -i lo -j ACCEPT
+-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+-A INPUT -p udp -m multiport --dports 8472,51820 -j ACCEPT
+-A INPUT -p tcp -m tcp --dport 23 -j DROP
+"""
+
+
+def probe_with(folder: Path, **programs: str) -> list[str]:
+    """Run the host's probe as if root had these programs, sh texts, and return what it says of the packet filter.
+
+    The kernel is one without modules to load, so that every filter is in it.
+    """
+    for name, text in {"id": "echo 0", "uname": "echo none", **programs}.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    hidden = "command() { case $2 in nft|iptables|iptables-legacy) [ -e "
+    hidden += f'"{folder}/$2" ];; *) type "$2" >/dev/null 2>&1;; esac; }}; '
+    command = probe_command("host")
+    argv = (*command.argv[:2], hidden + command.argv[2], *command.argv[3:])
+    environment = (("PATH", f"{folder}:{os.environ['PATH']}"),)
+    text = LocalRunner().check(dataclasses.replace(command, argv=argv, env=environment)).text
+    return [line for line in text.splitlines() if line.startswith(("base_chain\t", "accepted\t"))]
+
+
+def shown(text: str) -> str:
+    return f"cat <<'END'\n{text}END"
+
+
+def test_what_nft_says_of_policies_and_of_accepted_ports(tmp_path: Path) -> None:
+    table = f'"-n list table inet wall") {shown(NFT_TABLE)}'
+    nft = f'case "$*" in "list chains") {shown(NFT_CHAINS)}\n;; {table}\n;; *) exit 1;; esac'
+    facts = probe_with(tmp_path, nft=nft, iptables="exit 9")
+    assert facts == [
+        "base_chain\tinet wall in input drop",
+        "base_chain\tinet wall forward forward drop",
+        "base_chain\tip nat POSTROUTING postrouting accept",
+        "accepted\ttcp 22,6443,30000-32767",
+        "accepted\tudp 8472",
+    ]
+
+
+def test_what_iptables_says_where_there_is_no_nft(tmp_path: Path) -> None:
+    iptables = (
+        f'case "$4" in INPUT) {shown(IPTABLES_INPUT)}\n;; *) echo "-P FORWARD DROP"; echo "-A FORWARD -j ACCEPT";; esac'
+    )
+    assert probe_with(tmp_path, iptables=iptables) == [
+        "base_chain\tip filter INPUT input drop",
+        "accepted\ttcp 22",
+        "accepted\tudp 8472,51820",
+        "base_chain\tip filter FORWARD forward drop",
+    ]
+
+
+def test_only_root_asks_the_packet_filter(tmp_path: Path) -> None:
+    assert probe_with(tmp_path, id="echo 1000", nft=shown(NFT_CHAINS)) == []
+    facts = parse_facts(
+        (RECORDED / "new-node.txt").read_text()
+        + "base_chain\tip filter FORWARD forward drop\nbase_chain\tip filter FORWARD forward drop\naccepted\ttcp 22\n"
+    )
+    assert (facts.base_chains, facts.accepted_ports) == (("ip filter FORWARD forward drop",), ("tcp 22",))

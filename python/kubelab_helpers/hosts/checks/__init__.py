@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from kubelab_helpers.hosts.checks import capacity, fleet, kernel, network, occupied, system
+from kubelab_helpers.hosts.checks import capacity, fleet, kernel, network, occupied, packet_filter, system
 from kubelab_helpers.hosts.findings import Finding, Subject
 
 Rule = Callable[[Subject], Iterator[Finding]]
@@ -32,6 +32,8 @@ RULES: tuple[Rule, ...] = (
     network.check_mtu,
     network.check_resolver,
     network.check_firewall,
+    packet_filter.check_forwarding,
+    packet_filter.check_input,
     network.check_proxy,
     occupied.check_ports,
     occupied.check_cluster,
