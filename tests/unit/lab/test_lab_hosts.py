@@ -8,12 +8,16 @@ from threading import Event
 from typing import Any
 
 import pytest
+import yaml
 
 from kubelab_helpers.cluster import credentials, etcd, kubeadm, members
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.facts import HostFacts
+from kubelab_helpers.hosts.file import File
 from kubelab_helpers.hosts.runner import ContainerRunner, LocalRunner
+from kubelab_helpers.hosts.spec import LocalImage, LocalProgram
 from kubelab_helpers.hosts.ssh import SshRunner
 from kubelab_helpers.lab import cluster, joining, machine, membership
 from kubelab_helpers.lab.context import Lab
@@ -202,3 +206,19 @@ def test_a_run_is_closed_in_every_journal(lab: Lab) -> None:
             each for each in runner.asked if isinstance(each, Command) and b'"event": "end"' in (each.stdin or b"")
         ]
         assert len(ended) == 1
+
+
+def test_the_api_certificate_has_the_private_and_the_public_address(lab: Lab) -> None:
+    """From the lab's file to the file that kubeadm reads: both addresses, the endpoint, and what else was named."""
+    lab.__dict__["parts"] = dict
+    lab.__dict__["program"] = lambda name, _: LocalProgram(Path("/parts") / name, "a" * 64)
+    lab.__dict__["image"] = lambda name, _: LocalImage(name, "sha256:" + "b" * 64, Path("/parts"))
+    spec = lab.node(lab.control_plane, {})
+    file = kubeadm.init_step(False, "3.7.3", "v1.14.6").desire(recorded_facts("control-plane"), spec)[0]
+    assert isinstance(file, File)
+    (cluster_configuration,) = [
+        each for each in yaml.safe_load_all(file.content) if each["kind"] == "ClusterConfiguration"
+    ]
+    sans = cluster_configuration["apiServer"]["certSANs"]
+    assert {"192.0.2.1", "198.51.100.1", lab.spec.endpoint.partition(":")[0], "k8s.example.org"} <= set(sans)
+    assert len(sans) == len(set(sans))
