@@ -6,7 +6,7 @@ The stages and Steps are those of `kubelab cluster apply`; only the hands are th
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 

@@ -14,7 +14,6 @@ from kubelab_helpers.cluster import credentials, etcd, kubeadm, members
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.command import Command
-from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.file import File
 from kubelab_helpers.hosts.runner import ContainerRunner, LocalRunner
 from kubelab_helpers.hosts.spec import LocalImage, LocalProgram
@@ -22,7 +21,7 @@ from kubelab_helpers.hosts.ssh import SshRunner
 from kubelab_helpers.lab import cluster, joining, machine, membership
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import for_each
-from tests.unit.hosts.support import Answering
+from tests.unit.hosts.support import Answering, recorded_facts
 
 from .support import HOSTS, make_lab, over_ssh
 

@@ -194,7 +194,7 @@ def test_missing_parts_hide_what_a_join_would_do(joining: Lab, monkeypatch: pyte
     assert found == {"parts": ("make kubelet",), "prepare": None, "join": None}
 
 
-def begin(version: str | None = None, ignored: tuple[str, ...] = (), **facts: Any) -> LabSpec:
+def begin_on(version: str | None = None, ignored: tuple[str, ...] = (), **facts: Any) -> LabSpec:
     """Return the cluster that `kubelab-host init` would begin on a host with these facts."""
     options = HostOptions(name="one", address="172.30.250.11", kubernetes_version=version)
     return describe_cluster(
@@ -210,19 +210,19 @@ def begin(version: str | None = None, ignored: tuple[str, ...] = (), **facts: An
 
 @pytest.mark.parametrize("kernel", ["5.4.0-216-generic", "5.14.0-570.12.1.el9_6.x86_64", "6.18.44"])
 def test_a_usual_host_begins_with_the_newest(kernel: str) -> None:
-    assert begin(kernel=kernel).kubernetes_version == "1.37.2"
-    assert begin("1.36.3", kernel=kernel).kubernetes_version == "1.36.3"
+    assert begin_on(kernel=kernel).kubernetes_version == "1.37.2"
+    assert begin_on("1.36.3", kernel=kernel).kubernetes_version == "1.36.3"
 
 
 @pytest.mark.parametrize("version", [None, "1.36.3", "1.37.2"])
 def test_a_host_that_can_run_none_is_refused_with_the_nearest(version: str | None) -> None:
     with pytest.raises(BlockedError, match=r"it needs Linux 5\.4, and this is 4\.18\.0") as caught:
-        begin(version, kernel="4.18.0-553.el8_10")
+        begin_on(version, kernel="4.18.0-553.el8_10")
     assert "Kubernetes 1.31 with containerd 2.4.2" in caught.value.next_step
-    known_better = begin(version, ignored=("kubernetes",), kernel="4.18.0-553.el8_10")
+    known_better = begin_on(version, ignored=("kubernetes",), kernel="4.18.0-553.el8_10")
     assert known_better.kubernetes_version == (version or "1.37.2")
 
 
 def test_a_version_without_parts_is_refused_at_the_beginning_too() -> None:
     with pytest.raises(InvalidInputError, match=r"carries no parts of Kubernetes 1\.30\.0"):
-        begin("1.30.0")
+        begin_on("1.30.0")
