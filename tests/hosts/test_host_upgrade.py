@@ -27,8 +27,8 @@ def host(python_image: str, parts_mount: tuple[str, str]) -> Iterator[Machine]:
 
 
 def call(host: Machine, *argv: str) -> Completed:
-    """Run a command of kubelab's on the host, in root's home, and return how it ended."""
-    return host.runner.run(Command(argv, timeout_seconds=900, cwd="/root"))
+    """Run a command of kubelab's on the host, in /srv, and return how it ended."""
+    return host.runner.run(Command(argv, timeout_seconds=900, cwd="/srv"))
 
 
 def version(host: Machine) -> str:
@@ -58,7 +58,7 @@ def test_a_description_of_the_host_leads_to_the_same_upgrade(host: Machine) -> N
         "hosts": [{"name": "one", "role": "control-plane", "address": host.address, "local": True}],
         "network": {"nameservers": [NAMESERVER]},
     }
-    host.runner.check(write_file("/root/kubelab.yaml", yaml.safe_dump(described).encode(), 0o644))
+    host.runner.check(write_file("/srv/kubelab.yaml", yaml.safe_dump(described).encode(), 0o644))
     plans = [
         json.loads(call(host, *command, "--dry-run", "-o", "json").text)
         for command in (("kubelab", "cluster", "upgrade"), ("kubelab-host", "upgrade"))
