@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help up down clean test test-all lint format unit chart images e2e hosts test-hosts lifecycle bench verify lock schema wheel
+.PHONY: help up down clean test test-all lint format unit chart images test-images e2e hosts test-hosts lifecycle bench verify lock schema wheel
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ clean: down ## Remove the lab, the virtual environment and the cache of parts
 
 test: lint unit chart up-for-tests images e2e hosts ## Everything that fits in half an hour, on the real cluster
 
-test-all: test lifecycle test-hosts bench ## Everything, also what takes the lab down and measures
+test-all: test lifecycle test-hosts test-images bench ## Everything, also what takes the lab down and measures
 
 .PHONY: up-for-tests
 up-for-tests: $(VENV)/installed
@@ -45,6 +45,11 @@ chart: $(VENV)/installed ## The chart's rendered objects and refusals
 images: $(VENV)/installed ## The built images, each started
 	kubelab image build
 	$(PYTEST) tests/images
+
+test-images: $(VENV)/installed ## Every Python: built, each image tested, a cell in each on the cluster of `make up`
+	kubelab image build --all-pythons
+	KUBELAB_TEST_ALL_PYTHONS=1 $(PYTEST) tests/images
+	$(PYTEST) tests/matrix
 
 e2e: $(VENV)/installed ## Sign-up to a cell's output, on the cluster of `make up`
 	$(PYTEST) tests/e2e

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -23,7 +23,8 @@ def main() -> None:
     }
     target.mkdir(parents=True)
     (target / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n", encoding="utf-8")
-    for resource in (files("ipykernel") / "resources").iterdir():
+    # importlib.resources has `files` only since 3.9.
+    for resource in (Path(find_spec("ipykernel").origin).parent / "resources").iterdir():
         if resource.name.startswith("logo-"):
             (target / resource.name).write_bytes(resource.read_bytes())
 

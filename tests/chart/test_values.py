@@ -57,6 +57,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
         {"singleuser": {"storage": {"dynamic": {"storageAccessModes": ["ReadWriteMany"]}}}},
         "use ReadWriteOnce, or name a class",
     ),
+    ("several Pythons of no image", {"pythons": [{"version": "multi"}]}, "name one in its image.repository"),
     ("looking more seldom than culling", {"cull": {"every": 7200}}, "set cull.every to a sixth"),
 ]
 

@@ -12,8 +12,12 @@ from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.images.catalog import Image, load_catalog
 
 CATALOG = load_catalog()
-NOTEBOOKS = {image.python.version: image for image in CATALOG.select(["notebook"]) if image.python}
-SERVERS = [*CATALOG.select(["hub", "proxy"]), *NOTEBOOKS.values()]
+ALL_PYTHONS = [each.version for each in CATALOG.pythons.values() if each.origin]
+PYTHONS = ALL_PYTHONS if os.environ.get("KUBELAB_TEST_ALL_PYTHONS") else None
+"""Those of a lab that names none, unless the whole matrix is asked for."""
+NOTEBOOKS = {image.python.version: image for image in CATALOG.select(["notebook"], PYTHONS) if image.python}
+MULTI = CATALOG.select(["notebook-multi"], PYTHONS)[-1]
+SERVERS = [*CATALOG.select(["hub", "proxy"]), *NOTEBOOKS.values(), MULTI]
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +57,12 @@ def proxy_image(require_image: Callable[[Image], str]) -> str:
 def notebook_image(request: pytest.FixtureRequest, require_image: Callable[[Image], str]) -> str:
     """Each notebook's reference, one after the other."""
     return require_image(request.param)
+
+
+@pytest.fixture(scope="session")
+def multi_image(require_image: Callable[[Image], str]) -> str:
+    """The reference of the image with every Python."""
+    return require_image(MULTI)
 
 
 @pytest.fixture(scope="session")

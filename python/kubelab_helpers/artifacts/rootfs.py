@@ -27,6 +27,7 @@ def produce(artifact: Artifact, target: Path) -> None:
         "--format=tar",
         f"--variant={recipe['variant']}",
         f"--include={','.join(recipe['packages'])}",
+        *(f"--aptopt={option}" for option in recipe.get("apt_options", ())),
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
         *(f"--dpkgopt=path-include={pattern}" for pattern in KEPT),
         recipe["suite"],

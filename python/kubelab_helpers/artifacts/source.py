@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from kubelab_helpers.artifacts import build, bundle, cache, oci, rootfs, upstream
+from kubelab_helpers.artifacts import build, bundle, cache, installation, oci, rootfs, upstream
 from kubelab_helpers.artifacts.catalog import Artifact, Catalog, architecture, load_catalog
 from kubelab_helpers.errors import BlockedError, InvalidInputError
 from kubelab_helpers.result import Outcome, Reporter
@@ -72,7 +72,7 @@ class Store:
         """Return the sources that could deliver this artifact, in order."""
         if artifact.kind == "image":
             return ["composed"]
-        able = [name for name in ("upstream", "modules", "debian") if name in artifact.recipe]
+        able = [name for name in ("upstream", "modules", "debian", "installation") if name in artifact.recipe]
         guard = artifact.recipe.get("modules", {}).get("wheel", {}).get("arch", architecture())
         if guard != architecture():
             able.remove("modules")
@@ -80,7 +80,7 @@ class Store:
             return [*(["bundle"] if self.bundle_path else []), *able]
         if self.source == "bundle":
             return ["bundle"]
-        # `modules` and `debian` are one way: language and distribution mirrors, each for what it can make.
+        # `modules`, `debian` and `installation` are one way: what is to be had without the projects' own servers.
         if self.source in {"modules", "debian"}:
             return [name for name in able if name != "upstream"]
         return [name for name in able if name == self.source]
@@ -108,6 +108,8 @@ class Store:
                 upstream.produce(artifact, content)
             case "modules":
                 build.produce(artifact, content)
+            case "installation":
+                installation.produce(artifact, content)
             case _:
                 rootfs.produce(artifact, content)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kubelab_helpers.cli.cluster import cluster_app
+from kubelab_helpers.cli.image import image_app
 from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption, YesOption
 from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
 
@@ -26,7 +27,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # the rich help pages cost a tenth of a second at each start
     add_completion=False,
 )
-image_app = typer.Typer(help="Build and list the images.", no_args_is_help=True)
 app.add_typer(image_app, name="image")
 bundle_app = typer.Typer(help="Carry the parts to where there is no network.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
@@ -133,75 +133,6 @@ def status(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
         _print_status(found)
     if not found["hub"]["healthy"]:
         sys.exit(1)
-
-
-@image_app.command("list")
-def list_images(output: OutputOption = Output.TEXT) -> None:
-    """Show the images of the catalogue and each Python's end of life.
-
-    Example: kubelab image list
-    """
-    from datetime import date
-
-    from kubelab_helpers.cli import render
-    from kubelab_helpers.images.catalog import load_catalog
-
-    catalog, today = load_catalog(), date.today()  # noqa: DTZ011 — an end of life is a day, in the reader's calendar
-    rows = [
-        {
-            "name": image.name,
-            "python": image.python.version if image.python else None,
-            "end_of_life": image.python.end_of_life.isoformat() if image.python else None,
-            "status": image.python.status(today) if image.python else None,
-        }
-        for image in catalog.images.values()
-    ]
-    if output is Output.JSON:
-        render.print_json({"images": rows})
-        return
-    render.print_table(
-        ("image", "Python", "end of life", "status"), [[str(each or "") for each in row.values()] for row in rows]
-    )
-
-
-@image_app.command("build")
-def build_images(
-    names: Annotated[list[str] | None, typer.Argument(help="Images; all of the lab by default.")] = None,
-    file: FileOption = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Build images whose inputs changed.
-
-    Example: kubelab image build notebook-py3.11
-    """
-    from kubelab_helpers.cli import render
-    from kubelab_helpers.images.build import build
-    from kubelab_helpers.images.catalog import load_catalog
-    from kubelab_helpers.lab.images import pythons_of
-
-    with render.ProgressReporter() as reporter:
-        lab = _lab(file, reporter)
-        pythons = pythons_of(lab)
-        load_catalog().select(names or None, pythons)  # an unknown name is told before an engine is looked for
-        built = build(
-            names or None,
-            engine=lab.engine,
-            reporter=reporter,
-            pythons=pythons,
-            source=lab.spec.source,
-            bundle=lab.spec.bundle,
-            ca_bundle=lab.spec.ca_bundle,
-        )
-    rows = [{**vars(each), "seconds": round(each.seconds, 2)} for each in built]
-    if output is Output.JSON:
-        render.print_json({"images": rows})
-        return
-    columns = ("image", "built", "seconds", "MB")
-    table = [
-        [each.name, "yes" if each.changed else "as it was", f"{each.seconds:.1f}", str(each.size_bytes // 10**6)]
-        for each in built
-    ]
-    render.print_table(columns, table)
 
 
 @bundle_app.command("create")

@@ -77,6 +77,7 @@ class LabSpec:
     bundle: Path | None = None
     ca_bundle: Path | None = None
     pythons: tuple[str, ...] | None = None
+    multi_kernel: bool = False
     values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -168,6 +169,7 @@ def _spec(values: Mapping[str, Any], folder: Path) -> LabSpec:
         bundle=folder / bundle if bundle else None,
         ca_bundle=folder / ca_bundle if ca_bundle else None,
         pythons=tuple(values["pythons"]) if "pythons" in values else None,
+        multi_kernel=values.get("multiKernel", False),
         values=values.get("values", {}),
     )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from kubelab_helpers import resources
@@ -14,7 +16,7 @@ from kubelab_helpers.cluster.engine import client as running_engine
 from kubelab_helpers.errors import KubelabError
 from kubelab_helpers.hosts.runner import LocalRunner
 from kubelab_helpers.images.base import base_reference, has_image, import_base
-from kubelab_helpers.images.catalog import BASE_PREFIX, Image, ImageCatalog, load_catalog
+from kubelab_helpers.images.catalog import BASE_PREFIX, Image, ImageCatalog, Python, load_catalog
 from kubelab_helpers.images.client import BuildClient, find_build_client
 from kubelab_helpers.images.inputs import image_hash
 from kubelab_helpers.images.secrets import build_secrets
@@ -73,7 +75,7 @@ def build(
         engine or running_engine(), load_catalog(), Store(source, bundle), registry, reporter, ca_bundle
     )
     selected = context.catalog.select(names, pythons)
-    hashes = input_hashes(context.catalog, context.store, registry)
+    hashes = input_hashes(selected, context.store, registry)
     current = {image.name: _current(context, image, hashes[image.name]) for image in selected}
     stale = [image for image in selected if current[image.name] is None]
     made: dict[str, BuiltImage] = {}
@@ -94,18 +96,18 @@ def find_stale(
 ) -> list[str]:
     """Return the names of the images that `build` would build; nothing is built."""
     context = BuildContext(engine, load_catalog(), store, registry, SilentReporter())
-    hashes = input_hashes(context.catalog, store, registry)
     selected = context.catalog.select(names, pythons)
+    hashes = input_hashes(selected, store, registry)
     return [image.name for image in selected if _current(context, image, hashes[image.name]) is None]
 
 
-def input_hashes(catalog: ImageCatalog, store: Store, registry: str = IMAGE_PREFIX) -> dict[str, str]:
-    """Return every image's input hash by name; a parent's is part of its children's."""
+def input_hashes(images: Sequence[Image], store: Store, registry: str = IMAGE_PREFIX) -> dict[str, str]:
+    """Return each image's input hash by name; what an image stands on is part of it. `images`: as `select` returns."""
     hashes: dict[str, str] = {}
-    for image in catalog.images.values():
+    for image in images:
         keys = {name: store.catalog.key(name) for name in image.bases}
-        parent_hash = hashes[image.parent] if image.parent else ""
-        hashes[image.name] = image_hash(image, image_folder(image), keys, parent_hash, registry)
+        below = [hashes[name] for name in image.stands_on]
+        hashes[image.name] = image_hash(image, image_folder(image), keys, below, registry)
     return hashes
 
 
@@ -130,16 +132,17 @@ def _build_one(
 ) -> BuiltImage:
     reference = image.reference(context.registry)
     before = _image_id(context.engine, reference)
-    command = client.command(
-        image_folder(image),
-        reference,
-        arguments=_arguments(context, image),
-        labels=_labels(context, image, input_hash),
-        secrets=secrets,
-        timeout_seconds=TIMEOUT_SECONDS,
-    )
     began = time.monotonic()
-    completed = LocalRunner().run(command)
+    with _build_folder(context, image) as folder:
+        command = client.command(
+            folder,
+            reference,
+            arguments=_arguments(context, image),
+            labels=_labels(context, image, input_hash),
+            secrets=secrets,
+            timeout_seconds=TIMEOUT_SECONDS,
+        )
+        completed = LocalRunner().run(command)
     if completed.status != 0:
         context.reporter.finish(TASK, Outcome.FAILED, image.name)
         tail = "\n".join(completed.error_text.strip().splitlines()[-30:])
@@ -148,6 +151,26 @@ def _build_one(
     built = context.engine.images.get(reference)
     seconds = time.monotonic() - began
     return BuiltImage(image.name, reference, str(built.id), input_hash, True, seconds, built.attrs["Size"])
+
+
+@contextmanager
+def _build_folder(context: BuildContext, image: Image) -> Iterator[Path]:
+    """Yield the folder that the engine is given: the image's own, or one with the Dockerfile of a joining image."""
+    if not image.joined:
+        yield image_folder(image)
+        return
+    from jinja2 import Environment, StrictUndefined
+
+    kernels = []
+    for name in image.joined[:-1]:
+        below = context.catalog.images[name]
+        kernels.append({"version": _python_of(below).version, "reference": below.reference(context.registry)})
+    template = (image_folder(image) / "Dockerfile.j2").read_text()
+    # A Dockerfile, where HTML escaping would do harm.
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
+    with TemporaryDirectory() as folder:
+        Path(folder, "Dockerfile").write_text(environment.from_string(template).render(kernels=kernels))
+        yield Path(folder)
 
 
 def _import_bases(context: BuildContext, names: Sequence[str]) -> None:
@@ -164,9 +187,8 @@ def _arguments(context: BuildContext, image: Image) -> dict[str, str]:
     def root(name: str) -> str:
         return base_reference(name, context.store.catalog.key(name))
 
-    stands_on = (
-        root(image.base) if image.base else context.catalog.images[str(image.parent)].reference(context.registry)
-    )
+    below = image.stands_on[-1:]
+    stands_on = context.catalog.images[below[0]].reference(context.registry) if below else root(str(image.base))
     given = {
         name: root(text.removeprefix(BASE_PREFIX)) if text.startswith(BASE_PREFIX) else text
         for name, text in image.arguments
@@ -179,13 +201,24 @@ def _labels(context: BuildContext, image: Image, input_hash: str) -> dict[str, s
     labels = {
         "org.opencontainers.image.title": image.title,
         "org.opencontainers.image.version": image.tag,
-        "org.opencontainers.image.base.name": image.base or str(image.parent),
+        "org.opencontainers.image.base.name": image.base or image.stands_on[-1],
         INPUT_LABEL: input_hash,
     }
     labels |= {f"io.kubelab.base-key.{name}": context.store.catalog.key(name) for name in image.bases}
     if image.python:
-        labels |= {"io.kubelab.python": image.python.version, "io.kubelab.python-source": str(image.python.suite)}
+        origin = str(image.python.origin)
+        labels |= {"io.kubelab.python": image.python.version, "io.kubelab.python-source": origin}
+        if not context.store.missing([origin]):  # what was imported long ago may be gone from the cache
+            labels["io.kubelab.python-source-sha256"] = context.store.sha256(origin)
+    if image.joined:
+        versions = [_python_of(context.catalog.images[name]).version for name in image.joined]
+        labels["io.kubelab.python"] = " ".join(versions)
     return labels
+
+
+def _python_of(image: Image) -> Python:
+    assert image.python is not None
+    return image.python
 
 
 def _current(context: BuildContext, image: Image, input_hash: str) -> BuiltImage | None:

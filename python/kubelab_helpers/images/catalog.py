@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,11 +20,15 @@ BASE_PREFIX = "base:"
 
 @dataclass(frozen=True)
 class Python:
-    """A version of Python; `suite` is the root file system that carries it, if there is an image with it."""
+    """A version of Python. `origin` is the artifact that carries it, if there is an image with it.
+
+    `kind`: whether that is a Debian `suite`, or an `installation` (an official image's, or one of this machine).
+    """
 
     version: str
     end_of_life: date
-    suite: str | None = None
+    origin: str | None = None
+    kind: str = "suite"
     default: bool = False
 
     def status(self, today: date) -> str:
@@ -34,7 +38,10 @@ class Python:
 
 @dataclass(frozen=True)
 class Image:
-    """One image to build. Exactly one of `base` (a root file system) and `parent` (an image's name) is set."""
+    """One image to build. One of `base` (a root file system), `parent` (an image's name) and `joined` is set.
+
+    `joined`: the images, one per Python and oldest first, whose Pythons it has; it stands on the last.
+    """
 
     name: str
     repository: str
@@ -43,9 +50,15 @@ class Image:
     tag: str
     base: str | None = None
     parent: str | None = None
+    joined: tuple[str, ...] = ()
     python: Python | None = None
     own_files: str = ""
     arguments: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def stands_on(self) -> tuple[str, ...]:
+        """The images that must be there before this one is built."""
+        return self.joined or ((self.parent,) if self.parent else ())
 
     @property
     def bases(self) -> tuple[str, ...]:
@@ -69,23 +82,34 @@ class ImageCatalog:
         """Return the named images with their parents, parents first; without names, every image.
 
         A name is an image's own (`notebook-py3.11`) or its repository's (`notebook`): that is one image for each of
-        `pythons`, or of the default ones. InvalidInputError for an unknown name, or a Python that no image carries.
+        `pythons`, or of the default ones. An image that joins others joins those of `pythons`. InvalidInputError for an
+        unknown name, or a Python that no image carries.
         """
         versions = self._versions(pythons)
         wanted: set[str] = set()
         for name in names if names is not None else dict.fromkeys(each.repository for each in self.images.values()):
             wanted.update(self._named(name, versions))
-        for image in reversed(self.images.values()):
-            if image.name in wanted and image.parent:
-                wanted.add(image.parent)
-        return [image for image in self.images.values() if image.name in wanted]
+        chosen = [self._joining(image, versions) for image in self.images.values()]
+        for image in reversed(chosen):
+            if image.name in wanted:
+                wanted.update(image.stands_on)
+        return [image for image in chosen if image.name in wanted]
+
+    def _joining(self, image: Image, versions: Sequence[str]) -> Image:
+        joined = [self.images[name].python for name in image.joined]
+        return replace(
+            image,
+            joined=tuple(
+                name for name, python in zip(image.joined, joined, strict=True) if python and python.version in versions
+            ),
+        )
 
     def _versions(self, pythons: Sequence[str] | None) -> list[str]:
         if pythons is None:
             return [each.version for each in self.pythons.values() if each.default]
         for version in pythons:
-            if version not in self.pythons or self.pythons[version].suite is None:
-                able = ", ".join(each.version for each in self.pythons.values() if each.suite)
+            if version not in self.pythons or self.pythons[version].origin is None:
+                able = ", ".join(each.version for each in self.pythons.values() if each.origin)
                 raise InvalidInputError(f"there is no image with Python {version}", next_step=f"choose among {able}")
         return list(pythons)
 
@@ -125,13 +149,15 @@ def chart_version() -> str:
 
 
 def _python(version: str, entry: dict[str, Any]) -> Python:
-    return Python(
-        version, date.fromisoformat(entry["end_of_life"]), entry.get("suite"), bool(entry.get("default", False))
-    )
+    kind = "installation" if "installation" in entry else "suite"
+    end_of_life = date.fromisoformat(entry["end_of_life"])
+    return Python(version, end_of_life, entry.get(kind), kind, bool(entry.get("default", False)))
 
 
 def _require_sound_parents(entries: dict[str, dict[str, Any]]) -> None:
-    for name in entries:
+    for name, entry in entries.items():
+        if (joins := entry.get("joins")) and not entries.get(joins, {}).get("per_python"):
+            raise InvalidInputError(f"the image {name} joins {joins}, which is not one image per Python")
         chain = [name]
         while parent := entries[chain[-1]].get("parent"):
             if parent not in entries:
@@ -146,10 +172,14 @@ def _require_sound_parents(entries: dict[str, dict[str, Any]]) -> None:
 def _expand(entries: dict[str, dict[str, Any]], pythons: dict[str, Python], version: str) -> Iterator[Image]:
     for name, entry in entries.items():
         if not entry.get("per_python"):
-            yield _image(name, name, entry, entry.get("parent"), None, version)
+            made = _image(name, name, entry, entry.get("parent"), None, version)
+            joins = [
+                f"{entry['joins']}-py{each.version}" for each in pythons.values() if each.origin and "joins" in entry
+            ]
+            yield replace(made, joined=tuple(joins))
             continue
         for python in pythons.values():
-            if python.suite is not None:
+            if python.origin is not None:
                 parent = entry.get("parent")
                 if parent and entries[parent].get("per_python"):
                     parent = f"{parent}-py{python.version}"
@@ -161,21 +191,22 @@ def _image(
 ) -> Image:
     words = {"version": version}
     if python:
-        words |= {"python": python.version, "suite": str(python.suite)}
+        words |= {"python": python.version, "origin": str(python.origin), "kind": python.kind}
     try:
         arguments = tuple(sorted((key, text.format(**words)) for key, text in entry.get("arguments", {}).items()))
         title, tag = entry["title"].format(**words), entry["tag"].format(**words)
     except (KeyError, IndexError, ValueError) as error:
         raise InvalidInputError(f"the image {repository} uses a placeholder that it does not have: {error}") from error
     own_files = entry.get("own_files", "")
-    return Image(name, repository, title, entry["folder"], tag, entry.get("base"), parent, python, own_files, arguments)
+    base, folder = entry.get("base"), entry["folder"]
+    return Image(name, repository, title, folder, tag, base, parent, (), python, own_files, arguments)
 
 
 def _parents_first(images: list[Image]) -> list[Image]:
     ordered: dict[str, Image] = {}
     waiting = list(images)
     while waiting:
-        ready = [image for image in waiting if image.parent is None or image.parent in ordered]
+        ready = [image for image in waiting if ordered.keys() >= set(image.stands_on)]
         ordered |= {image.name: image for image in ready}
         waiting = [image for image in waiting if image.name not in ordered]
     return list(ordered.values())

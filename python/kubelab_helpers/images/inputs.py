@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,14 +36,15 @@ def folder_stamp(folder: Path, own_files: str = "", version: str = "") -> str:
     return stamp_of(*parts)
 
 
-def image_hash(image: Image, folder: Path, base_keys: Mapping[str, str], parent_hash: str, registry: str) -> str:
+def image_hash(image: Image, folder: Path, base_keys: Mapping[str, str], below: Sequence[str], registry: str) -> str:
     """Return the input hash of an image: its files, its arguments, its names, and what it stands on.
 
-    `base_keys` holds the content key of each of the image's root file systems. The machine's own settings (mirrors, CA
-    bundle, proxies) are no part of it: they decide how the build gets its inputs, not which.
+    `base_keys` holds the content key of each of the image's root file systems, `below` the hashes of the images that it
+    stands on. The machine's own settings (mirrors, CA bundle, proxies) are no part of it: they decide how the build
+    gets its inputs, not which.
     """
     version = image.python.version if image.python else ""
     files = folder_stamp(folder, image.own_files, version)
     arguments = [f"{name}={value}" for name, value in image.arguments]
     keys = [f"{name}={base_keys[name]}" for name in image.bases]
-    return stamp_of("image-1", image.reference(registry), image.title, files, *arguments, *keys, parent_hash)
+    return stamp_of("image-1", image.reference(registry), image.title, files, *arguments, *keys, *below)

@@ -16,20 +16,25 @@ from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.images import registry
 from kubelab_helpers.images.build import BuiltImage, build, input_hashes
-from kubelab_helpers.images.catalog import load_catalog
+from kubelab_helpers.images.catalog import Image, load_catalog
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import converge_all
+from kubelab_helpers.release.deploy import MULTI
 from kubelab_helpers.result import Outcome
 
 PROVISIONER = "image-local-path-provisioner"
 PROVISIONER_NAME = "provisioner"
-CHART_IMAGES = ("proxy", "hub", "notebook")
 PULL_TIMEOUT_SECONDS = 900.0
 
 
 def pythons_of(lab: Lab) -> list[str]:
     """Return the Pythons that users choose from: kubelab.yaml's, else the catalogue's default ones."""
     return list(lab.spec.pythons or [each.version for each in load_catalog().pythons.values() if each.default])
+
+
+def chart_images(lab: Lab) -> list[str]:
+    """Return the names of the images that the chart and its users start."""
+    return ["proxy", "hub", "notebook", *([MULTI] if lab.spec.multi_kernel else [])]
 
 
 def find_image_source(lab: Lab) -> tuple[Outcome, str]:
@@ -71,7 +76,7 @@ def build_images(lab: Lab) -> tuple[Outcome, str]:
     """Build what the chart and its users start."""
     if bundled_images(lab):
         return Outcome.UNCHANGED, "the images are in the bundle"
-    return _summarize(_build(lab, CHART_IMAGES))
+    return _summarize(_build(lab, chart_images(lab)))
 
 
 def push_images(lab: Lab) -> tuple[Outcome, str]:
@@ -80,7 +85,7 @@ def push_images(lab: Lab) -> tuple[Outcome, str]:
     if carried:
         _keep_digests(lab, {name: image.digest for name, image in carried.items()})
         return Outcome.UNCHANGED, "the images are in the bundle"
-    built = {image.name: image for image in _build(lab, CHART_IMAGES)}
+    built = {image.name: image for image in _build(lab, chart_images(lab))}
     archive = lab.store.fetch([PROVISIONER], lab.reporter)[PROVISIONER]
     provisioner = registry.load_archive(lab.engine, archive, lab.image_reference(PROVISIONER))
     wanted = {PROVISIONER_NAME: (lab.image_reference(PROVISIONER), provisioner)}
@@ -103,16 +108,14 @@ def digests_of(lab: Lab) -> dict[str, str]:
 
 def image_references(lab: Lab) -> dict[str, str]:
     """Return the reference of every image that the chart and its users start, by name."""
-    catalog = load_catalog()
-    selected = catalog.select(CHART_IMAGES, pythons_of(lab))
     return {PROVISIONER_NAME: lab.image_reference(PROVISIONER)} | {
-        image.name: image.reference(IMAGE_PREFIX) for image in selected
+        image.name: image.reference(IMAGE_PREFIX) for image in _select(lab)
     }
 
 
 def image_keys(lab: Lab) -> dict[str, str]:
     """Return the hash of what each of those images is built from, by name."""
-    hashes = input_hashes(load_catalog(), lab.store)
+    hashes = input_hashes(_select(lab), lab.store)
     return {
         name: lab.store.catalog.key(lab.artifact(PROVISIONER)) if name == PROVISIONER_NAME else hashes[name]
         for name in image_references(lab)
@@ -142,9 +145,8 @@ def bundled_images(lab: Lab) -> dict[str, BundledImage]:
 def prepull_images(lab: Lab) -> tuple[Outcome, str]:
     """Have the notebook images on every node that runs users' servers, so that no user waits for a pull."""
     digests = digests_of(lab)
-    catalog = load_catalog()
-    names = [f"notebook-py{version}" for version in pythons_of(lab)]
-    references = [f"{catalog.images[name].reference(IMAGE_PREFIX)}@{digests[name]}" for name in names]
+    started_by_users = [image for image in _select(lab) if image.python or image.joined]
+    references = [f"{image.reference(IMAGE_PREFIX)}@{digests[image.name]}" for image in started_by_users]
     hosts = lab.spec.workers or lab.spec.control_planes
     made = converge_all(lab, hosts, (pull_step(references),), lab.parts(), lambda host: f"pull on {host.name}")
     return (Outcome.CHANGED if made else Outcome.UNCHANGED), f"{made} pulls"
@@ -168,6 +170,10 @@ def _pull(reference: str) -> Action:
     command = Command((*pull, wanted), timeout_seconds=PULL_TIMEOUT_SECONDS)
     stamp_name = "pull-" + repository.replace("/", "-").replace(":", "-") + "-" + tag
     return Action(stamp_name, f"pull {name}", digest, (command,))
+
+
+def _select(lab: Lab) -> list[Image]:
+    return load_catalog().select(chart_images(lab), pythons_of(lab))
 
 
 def _keep_digests(lab: Lab, digests: dict[str, str]) -> None:

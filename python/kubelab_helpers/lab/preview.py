@@ -72,7 +72,7 @@ def preview_stages(lab: Lab) -> list[Preview]:
             return [*found, Preview("registry and images", ("start Docker, which builds the images",))]
         registry = registry_state(lab.engine)
         found.append(Preview("registry", () if registry and registry.is_running else ("start the registry",)))
-        found.append(Preview("images", _stale(lab, images.CHART_IMAGES)))
+        found.append(Preview("images", _stale(lab, images.chart_images(lab))))
     installed = readable and lab.kubeconfig.exists() and lab.digests_file.exists()
     if not lab.spec.has_containers:
         found.append(Preview("delivery", _preview_delivery(lab) if installed and not found[-1].changes else None))

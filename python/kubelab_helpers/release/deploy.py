@@ -14,6 +14,7 @@ from kubelab_helpers.cluster.health import api_client, is_pod_ready, wait_until_
 from kubelab_helpers.images.catalog import ImageCatalog
 from kubelab_helpers.release.helm import Revision
 
+MULTI = "notebook-multi"
 RELEASE = "jupyterhub"
 NAMESPACE = "jupyterhub"
 ADMIN_SECRET = f"{RELEASE}-hub-admin"
@@ -42,6 +43,17 @@ def chart_values(
         }
         for position, version in enumerate(sorted(pythons, key=_minor, reverse=True))
     ]
+    if MULTI in digests:
+        image = catalog.images[MULTI]
+        joined: dict[str, Any] = {
+            "repository": f"kubelab/{image.repository}",
+            "tag": image.tag,
+            "digest": digests[MULTI],
+        }
+        told = ", ".join(sorted(pythons, key=_minor))
+        notebooks.append(
+            {"version": "multi", "displayName": "All Pythons", "description": f"Kernels of {told}.", "image": joined}
+        )
     return {
         "images": {
             "hub": {"digest": digests["hub"]},

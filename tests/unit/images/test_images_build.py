@@ -36,10 +36,10 @@ class Engine:
 
 @pytest.fixture
 def whole() -> Engine:
-    """Return an engine that has every image of the real catalogue as it should be."""
-    catalog = load_catalog()
-    hashes = input_hashes(catalog, Store())
-    return Engine({image.reference(IMAGE_PREFIX): hashes[image.name] for image in catalog.images.values()})
+    """Return an engine that has every image that a lab has by default as it should be."""
+    selected = load_catalog().select()
+    hashes = input_hashes(selected, Store())
+    return Engine({image.reference(IMAGE_PREFIX): hashes[image.name] for image in selected})
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +56,17 @@ def run(engine: Engine, *names: str, **more: Any) -> list[building.BuiltImage]:
 
 def test_unchanged_images_are_found_and_not_built(whole: Engine) -> None:
     found = run(whole)
-    assert [image.name for image in found] == ["node", "proxy", "hub", "notebook-py3.11", "notebook-py3.13"]
+    notebooks = ["notebook-py3.11", "notebook-py3.13", "notebook-multi"]
+    assert [image.name for image in found] == ["node", "proxy", "hub", *notebooks]
     assert not any(image.changed for image in found)
     assert {image.size_bytes for image in found} == {7}
     assert [image.input_hash for image in found] == [whole.hashes[image.reference] for image in found]
+
+
+def test_an_image_of_several_pythons_is_another_with_other_pythons(whole: Engine) -> None:
+    assert not run(whole, "notebook-multi")[-1].changed
+    with pytest.raises(BlockedError, match="a build was wanted"):
+        run(whole, "notebook-multi", pythons=["3.13"])
 
 
 @pytest.mark.parametrize("missing", [True, False])
@@ -99,7 +106,7 @@ def test_a_parents_change_reaches_its_children_alone(tmp_path: Path, monkeypatch
     path.write_text(yaml.safe_dump({"schema": 1, "pythons": {}, "images": images}))
     monkeypatch.setattr(building, "image_folder", lambda image: tmp_path / image.folder)
     catalog, store = load_catalog(path, "1"), Store()
-    before = input_hashes(catalog, store)
+    before = input_hashes(list(catalog.images.values()), store)
     (tmp_path / "root" / "Dockerfile").write_text("FROM y\n")
-    after = input_hashes(catalog, store)
+    after = input_hashes(list(catalog.images.values()), store)
     assert {name for name in images if before[name] != after[name]} == {"root", "leaf"}

@@ -13,7 +13,7 @@ import yaml
 from kubelab_helpers import resources
 from kubelab_helpers.artifacts.catalog import load_catalog as load_artifacts
 from kubelab_helpers.errors import InvalidInputError
-from kubelab_helpers.images.catalog import ImageCatalog, load_catalog
+from kubelab_helpers.images.catalog import Image, ImageCatalog, load_catalog
 
 ENTRY = {"title": "an image", "folder": "hub", "tag": "{version}"}
 
@@ -30,16 +30,20 @@ def written(tmp_path: Path, images: dict[str, Any], pythons: dict[str, Any] | No
     return path
 
 
+def dockerfile_of(image: Image) -> Path:
+    return resources.path(f"images/{image.folder}") / ("Dockerfile.j2" if image.joined else "Dockerfile")
+
+
 def test_real_images_have_a_dockerfile_and_known_bases(real: ImageCatalog) -> None:
     parts = load_artifacts()
     for image in real.images.values():
-        assert (resources.path(f"images/{image.folder}") / "Dockerfile").is_file()
+        assert dockerfile_of(image).is_file()
         assert [parts.get(name).kind for name in image.bases] == ["rootfs"] * len(image.bases)
 
 
 def test_real_dockerfiles_declare_exactly_the_arguments_they_get(real: ImageCatalog) -> None:
     for image in real.images.values():
-        text = (resources.path(f"images/{image.folder}") / "Dockerfile").read_text()
+        text = dockerfile_of(image).read_text()
         declared = set(re.findall(r"^ARG (\w+)", text, re.MULTILINE))
         assert declared == {"BASE", *(name for name, _ in image.arguments)}, image.name
 
@@ -67,7 +71,20 @@ def test_selection_by_image_family_and_python(real: ImageCatalog) -> None:
     assert names("notebook-py3.11", pythons=["3.13"]) == ["notebook-py3.11"]
     assert names("notebook", pythons=["3.13"]) == ["notebook-py3.13"]
     assert names("notebook") == ["notebook-py3.11", "notebook-py3.13"]
-    assert [image.name for image in real.select(None, ["3.13"])] == ["node", "proxy", "hub", "notebook-py3.13"]
+    one = ["node", "proxy", "hub", "notebook-py3.13", "notebook-multi"]
+    assert [image.name for image in real.select(None, ["3.13"])] == one
+
+
+def test_an_image_of_several_pythons_brings_theirs_and_stands_on_the_newest(real: ImageCatalog) -> None:
+    selected = real.select(["notebook-multi"], ["3.13", "3.8"])
+    assert [image.name for image in selected] == ["notebook-py3.8", "notebook-py3.13", "notebook-multi"]
+    assert selected[-1].stands_on == ("notebook-py3.8", "notebook-py3.13")
+
+
+def test_what_is_joined_must_be_one_image_per_python(tmp_path: Path) -> None:
+    images = {"a": {**ENTRY, "base": "debian-trixie"}, "b": {**ENTRY, "joins": "a"}}
+    with pytest.raises(InvalidInputError, match="b joins a, which is not one image per Python"):
+        load_catalog(written(tmp_path, images), version="1")
 
 
 def test_an_unknown_image_gets_the_nearest_name(real: ImageCatalog) -> None:
@@ -76,11 +93,11 @@ def test_an_unknown_image_gets_the_nearest_name(real: ImageCatalog) -> None:
     assert "notebook" in caught.value.next_step
 
 
-@pytest.mark.parametrize("version", ["2.7", "3.8"])
+@pytest.mark.parametrize("version", ["2.7", "3.7"])
 def test_a_python_without_an_image_is_refused_with_those_that_have_one(real: ImageCatalog, version: str) -> None:
     with pytest.raises(InvalidInputError, match=f"no image with Python {version}") as caught:
         real.select(["notebook"], [version])
-    assert "3.11, 3.13" in caught.value.next_step
+    assert "3.11, 3.12, 3.13" in caught.value.next_step
 
 
 def test_a_python_is_supported_through_its_last_day(real: ImageCatalog) -> None:
@@ -142,7 +159,13 @@ def test_an_image_without_a_python_cannot_name_one(tmp_path: Path) -> None:
         load_catalog(written(tmp_path, {"a": {**ENTRY, "base": "debian-trixie", "tag": "{python}"}}), version="1")
 
 
-def test_a_default_python_must_have_a_suite(tmp_path: Path) -> None:
+def test_a_default_python_must_have_an_image(tmp_path: Path) -> None:
     pythons = {"3.13": {"end_of_life": "2029-10-31", "default": True}}
-    with pytest.raises(InvalidInputError, match="suite"):
+    with pytest.raises(InvalidInputError, match=r"'default': True.* is not valid"):
         load_catalog(written(tmp_path, {}, pythons), version="1")
+
+
+def test_a_python_comes_from_one_place(tmp_path: Path) -> None:
+    both = {"3.13": {"end_of_life": "2029-10-31", "suite": "debian-trixie", "installation": "python-3.13"}}
+    with pytest.raises(InvalidInputError, match="should not be valid"):
+        load_catalog(written(tmp_path, {}, both), version="1")

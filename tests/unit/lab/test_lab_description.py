@@ -55,6 +55,6 @@ def test_a_mistake_is_refused(tmp_path: Path, text: str, options: dict[str, str]
 
 
 def test_every_python_of_the_catalogue_can_be_chosen(tmp_path: Path) -> None:
-    able = [each.version for each in load_catalog().pythons.values() if each.suite]
+    able = [each.version for each in load_catalog().pythons.values() if each.origin]
     spec = describe(tmp_path, f"pythons: {able}\n")
     assert list(spec.pythons) == able  # type: ignore[attr-defined]
