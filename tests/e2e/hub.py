@@ -114,8 +114,12 @@ class HubSession:
 
     def start_server(self, python: str) -> float:
         """Pick a Python on the spawn page and wait until the server's own page opens; return the seconds it took."""
+        return self.start_profile(f"Python {python}")
+
+    def start_profile(self, heading: str) -> float:
+        """Do the same with any choice of the page, by its heading."""
         page = self.open("/hub/spawn")
-        value = page.choices()[f"Python {python}"]
+        value = page.choices()[heading]
         began = time.monotonic()
         pending = self.submit(page, profile=value)
         assert pending.status == 200, f"{pending.path}: {pending.status} {pending.text[:300]}"

@@ -85,10 +85,10 @@ class Kernel:
 
 
 @contextmanager
-def open_kernel(person: HubSession) -> Iterator[Kernel]:
-    """Start the default kernel of a person's server, give it, and shut it down."""
+def open_kernel(person: HubSession, name: str | None = None) -> Iterator[Kernel]:
+    """Start a kernel of a person's server, the default one or that of a name, give it, and shut it down."""
     root = f"/user/{person.name}/api"
-    answer = person.call("POST", f"{root}/kernels", json={})
+    answer = person.call("POST", f"{root}/kernels", json={"name": name} if name else {})
     assert answer.status_code == 201, f"{answer.status_code} {answer.text[:300]}"
     kernel = answer.json()["id"]
     channel = connect(person, f"{root}/kernels/{kernel}/channels")
