@@ -13,7 +13,7 @@ from kubelab_helpers.errors import KubelabError
 WRITE_FILE = """set -eu
 mkdir -p -- "$(dirname -- "$1")"
 partial="$(dirname -- "$1")/.$(basename -- "$1").kubelab-partial"
-cat > "$partial"
+cat > "$partial" || { rm -f "$partial"; exit 1; }
 # A connection that breaks looks like the end of the input: half a file must not take the place of a whole one.
 [ "$(wc -c < "$partial")" -eq "$4" ] || { rm -f "$partial"; echo "$1: the input ended early" >&2; exit 1; }
 chmod "$2" "$partial"
@@ -50,6 +50,12 @@ class Command:
 def write_file(path: str, content: bytes, mode: int, owner: str = "0:0") -> Command:
     """Return the command that puts `content` at an absolute path, with its mode and numeric owner."""
     return Command(("sh", "-c", WRITE_FILE, "write-file", path, f"{mode:o}", owner, str(len(content))), stdin=content)
+
+
+def partial_path(path: str) -> str:
+    """Return where a file's content stands while it is written; a host that loses its power then leaves it there."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/.{name}.kubelab-partial"
 
 
 def upload(local: Path, path: str, mode: int) -> Command:

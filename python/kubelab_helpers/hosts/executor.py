@@ -7,7 +7,8 @@ from typing import Any
 
 from kubelab_helpers.errors import KubelabError, PartlyDoneError
 from kubelab_helpers.hosts import journal
-from kubelab_helpers.hosts.command import Command
+from kubelab_helpers.hosts.change import DIRECTORY
+from kubelab_helpers.hosts.command import Command, CommandError
 from kubelab_helpers.hosts.facts import probe_host
 from kubelab_helpers.hosts.plan import Plan, PlannedChange, Step, desire, plan
 from kubelab_helpers.hosts.runner import Runner
@@ -51,11 +52,11 @@ def apply_plan(
         reporter.advance(task, count, planned.change.summary)
         intent = journal.intent_line(run, planned, state)
         # The last change's end and this one's beginning in one go: one round trip a change, not two.
-        runner.check(journal.append([*closing, intent], back_up=intent))
+        record(runner, [*closing, intent], back_up=intent)
         _make(runner, decided.host, planned)
         closing = [journal.done_line(intent)]
     if closing:
-        runner.check(journal.append(closing))
+        record(runner, closing)
     if should_stop():
         raise PartlyDoneError(f"{decided.host}: stopped early", next_step="run the same command again: it goes on")
     return len(decided.changes)
@@ -64,7 +65,19 @@ def apply_plan(
 def end_run(runner: Runner, state: HostState) -> None:
     """Write down that the run on this host has ended, if one is open: the next one is then another."""
     if state.ledger.open_run:
-        runner.check(journal.append([journal.end_line(state.ledger.open_run)]))
+        record(runner, [journal.end_line(state.ledger.open_run)])
+
+
+def record(runner: Runner, lines: Sequence[dict[str, Any]], back_up: dict[str, Any] | None = None) -> None:
+    """Put lines into the host's journal; PartlyDoneError when that cannot be written: nothing is done without it."""
+    try:
+        runner.check(journal.append(lines, back_up))
+    except CommandError as error:
+        said = error.completed.error_text.strip().splitlines()[-1:] or [f"status {error.completed.status}"]
+        raise PartlyDoneError(
+            f"{runner.name}: the journal {journal.JOURNAL}, or a copy beside it, cannot be written\n{said[0]}",
+            next_step=f"see `df -h {DIRECTORY}`, make room, and run the same command again: it goes on from there",
+        ) from error
 
 
 def run_all(runner: Runner, commands: Sequence[Command], what: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from kubelab_helpers.hosts.change import Change, backup_path
-from kubelab_helpers.hosts.command import Command, upload, write_file
+from kubelab_helpers.hosts.command import Command, partial_path, upload, write_file
 from kubelab_helpers.hosts.removal import remove_empty_directory
 from kubelab_helpers.hosts.state import FileState, HostState
 
@@ -18,6 +18,7 @@ UNITS = "/etc/systemd/system/"
 _RESTORE = """set -eu
 cp -p -- "$1" "$2.kubelab-partial"
 mv -f -- "$2.kubelab-partial" "$2" 2>/dev/null || { cat "$2.kubelab-partial" > "$2"; rm -f "$2.kubelab-partial"; }
+rm -f -- "$3"
 """
 _ADD_LINE = """set -eu
 if [ -s "$1" ] && [ -n "$(tail -c 1 "$1")" ]; then echo >> "$1"; fi
@@ -276,8 +277,9 @@ def _watched(path: str) -> tuple[str, ...]:
 def _put_back(path: str, state: HostState) -> tuple[Command, ...]:
     before = state.files.get(path)
     if before is None:
-        return (Command(("rm", "-f", "--", path)),)
-    return (Command(("sh", "-c", _RESTORE, "restore", backup_path(path, before.sha256), path)),)
+        return (Command(("rm", "-f", "--", path, partial_path(path))),)
+    backup = backup_path(path, before.sha256)
+    return (Command(("sh", "-c", _RESTORE, "restore", backup, path, partial_path(path))),)
 
 
 def _refusal(path: str, wanted: str, state: HostState) -> str | None:

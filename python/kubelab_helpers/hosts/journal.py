@@ -25,7 +25,12 @@ JOURNAL = f"{DIRECTORY}/journal.jsonl"
 _APPEND = """set -eu
 umask 077
 mkdir -p "$(dirname "$1")" "$2"
-if [ -n "$3" ] && [ -f "$3" ] && [ ! -e "$2/$4" ]; then cp -p -- "$3" "$2/$4"; sync "$2/$4" 2>/dev/null || sync; fi
+# A copy that was cut off, by a full disk or a crash, must not be taken for the file as it was.
+if [ -n "$3" ] && [ -f "$3" ] && [ ! -e "$2/$4" ]; then
+    cp -p -- "$3" "$2/$4.partial" || { rm -f "$2/$4.partial"; exit 1; }
+    sync "$2/$4.partial" 2>/dev/null || sync
+    mv -f -- "$2/$4.partial" "$2/$4"
+fi
 # A line that a crash cut off must not swallow the one that follows it.
 if [ -s "$1" ] && [ -n "$(tail -c 1 "$1")" ]; then echo >> "$1"; fi
 cat >> "$1"

@@ -42,6 +42,8 @@ class Ledger:
     unsettled: tuple[Command, ...] = ()
     runs: tuple[tuple[str, str, str], ...] = ()
     """Each run's id, time and command, oldest first."""
+    undoing: str | None = None
+    """The run whose putting back was begun last and has not ended."""
 
 
 def read_ledger(lines: Iterable[str]) -> Ledger:
@@ -51,25 +53,28 @@ def read_ledger(lines: Iterable[str]) -> Ledger:
     unsettled: list[Command] = []
     runs: list[tuple[str, str, str]] = []
     open_run: str | None = None
+    undoing: str | None = None
     for line in lines:
         event = _parse(line)
         match event:
             case {"event": "run", "run": run, "time": time, "command": command}:
-                open_run = run
+                open_run, undoing = run, None
                 runs.append((run, time, command))
             case {"event": "end"}:
                 open_run = None
             case {"event": "intent", "change": change}:
-                last[change] = "intent"
+                last[change], undoing = "intent", None
                 if "entry" in event:
                     entries[event["entry"]] = _entry(event)
             case {"event": "done" | "undo" | "undone" as what, "change": change}:
                 last[change] = what
+                if what == "undo" and event.get("entry") in entries:
+                    undoing = entries[event["entry"]].run
                 _end(what, event.get("entry", ""), entries, unsettled)
             case {"event": "settled"}:
-                unsettled = []
+                unsettled, undoing = [], None
     unfinished = frozenset(change for change, event in last.items() if event in {"intent", "undo"})
-    return Ledger(tuple(entries.values()), unfinished, open_run, tuple(dict.fromkeys(unsettled)), tuple(runs))
+    return Ledger(tuple(entries.values()), unfinished, open_run, tuple(dict.fromkeys(unsettled)), tuple(runs), undoing)
 
 
 def written_files(entries: Sequence[Entry]) -> dict[str, str]:

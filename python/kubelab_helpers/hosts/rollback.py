@@ -9,7 +9,7 @@ from typing import Any
 from kubelab_helpers.errors import BlockedError, InvalidInputError
 from kubelab_helpers.hosts import journal
 from kubelab_helpers.hosts.command import Command
-from kubelab_helpers.hosts.executor import run_all
+from kubelab_helpers.hosts.executor import record, run_all
 from kubelab_helpers.hosts.ledger import Entry, Ledger
 from kubelab_helpers.hosts.runner import Runner
 from kubelab_helpers.hosts.state import FileState, probe_state
@@ -18,12 +18,16 @@ from kubelab_helpers.result import Outcome, Reporter
 
 @dataclass(frozen=True)
 class Rollback:
-    """What will be put back on one host, newest first. `kept`: files that someone else changed, which stay."""
+    """What will be put back on one host, newest first. `kept`: files that someone else changed, which stay.
+
+    `resumed`: the run whose putting back was cut off, and goes on.
+    """
 
     host: str
     entries: tuple[Entry, ...]
     kept: tuple[str, ...] = ()
     settle: tuple[Command, ...] = ()
+    resumed: str | None = None
 
     def as_data(self) -> dict[str, Any]:
         """Return the rollback for JSON."""
@@ -31,13 +35,17 @@ class Rollback:
 
 
 def select_entries(ledger: Ledger, run: str | None = None, *, everything: bool = False) -> tuple[Entry, ...]:
-    """Return the entries to put back, newest first: of the last run, of the run whose id begins so, or all."""
+    """Return the entries to put back, newest first: of the last run, of the run whose id begins so, or all.
+
+    Without a name a rollback that was cut off goes on: the run before it is not its business, also when nothing but
+    its end is left.
+    """
     newest_first = tuple(reversed(ledger.entries))
     if everything or not newest_first:
         return newest_first
     known = list(dict.fromkeys(entry.run for entry in ledger.entries))
     if run is None:
-        return _of_run(newest_first, known[-1])
+        return _of_run(newest_first, ledger.undoing or known[-1])
     found = [each for each in known if each.startswith(run)]
     if len(found) != 1:
         raise InvalidInputError(
@@ -87,7 +95,7 @@ def read_rollback(
     files = probe_state(runner, [f"file:{path}" for path in _paths(entries)]).files
     decided = plan_rollback(host, entries, files, keep_changed=keep_changed)
     settle = dict.fromkeys((*ledger.unsettled, *decided.settle))
-    return Rollback(host, decided.entries, decided.kept, tuple(settle))
+    return Rollback(host, decided.entries, decided.kept, tuple(settle), ledger.undoing)
 
 
 def apply_rollback(runner: Runner, decided: Rollback, reporter: Reporter, task: str) -> int:
@@ -96,15 +104,15 @@ def apply_rollback(runner: Runner, decided: Rollback, reporter: Reporter, task: 
     closing: list[dict[str, Any]] = []
     for count, entry in enumerate(decided.entries):
         reporter.advance(task, count, f"undo: {entry.summary}")
-        runner.check(journal.append([*closing, journal.undo_line(entry, "undo")]))
+        record(runner, [*closing, journal.undo_line(entry, "undo")])
         run_all(runner, entry.undo, f"{decided.host}: putting back: {entry.summary}")
         closing = [journal.undo_line(entry, "undone")]
     if closing:
-        runner.check(journal.append(closing))
+        record(runner, closing)
     run_all(runner, decided.settle, f"{decided.host}: the end of the rollback")
-    if decided.entries or decided.settle:
-        ended = [journal.end_line(decided.entries[-1].run)] if decided.entries else []
-        runner.check(journal.append([journal.settled_line(), *ended]))
+    run = decided.entries[-1].run if decided.entries else decided.resumed
+    if run or decided.settle:
+        record(runner, [journal.settled_line(), *([journal.end_line(run)] if run else [])])
     reporter.finish(task, Outcome.CHANGED if decided.entries else Outcome.UNCHANGED, f"{len(decided.entries)} undone")
     return len(decided.entries)
 

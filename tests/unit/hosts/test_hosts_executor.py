@@ -224,3 +224,12 @@ def test_the_journal_carries_no_content(state_folder: Path) -> None:
     command = journal.append([intent, journal.done_line(intent)])
     assert b"hunter2" not in (command.stdin or b"")
     assert "hunter2" not in str(command)
+
+
+def test_without_a_journal_nothing_is_done(tmp_path: Path, host: Path, steps: tuple[Step, ...]) -> None:
+    """As on a full disk: the error names the journal and what the host said, and shows no script."""
+    (tmp_path / "file").write_text("where the journal's directory ought to be")
+    with pytest.raises(PartlyDoneError, match=r"the journal .* cannot be written\nmkdir: ") as caught:
+        converge(FolderRunner(tmp_path / "file"), steps)
+    assert "make room" in caught.value.next_step
+    assert list(host.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from kubelab_helpers.errors import BlockedError, InvalidInputError, PartlyDoneError
 from kubelab_helpers.hosts import executor
-from kubelab_helpers.hosts.change import Action, Change
+from kubelab_helpers.hosts.change import Action, Change, backup_path
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.file import Directory, File, Line, NoFile, Program
 from kubelab_helpers.hosts.ledger import Entry, Ledger
@@ -139,6 +140,28 @@ def test_it_ends_after_a_death_at_any_command(lives: int, state_folder: Path, ho
     assert (state.unfinished, state.ledger.entries) == (frozenset(), ())
 
 
+def test_half_a_file_that_a_power_cut_left_goes_too(state_folder: Path, host: Path) -> None:
+    """It stands beside the file that was not there before, and beside the one that was replaced."""
+    runner, before = FolderRunner(state_folder), snapshot(host)
+    converge(runner, steps_of(host))
+    for path in ("etc/.theirs.kubelab-partial", "new/bin/.tool.kubelab-partial"):
+        (host / path).write_text("half")
+    roll_back(runner)
+    assert snapshot(host) == before
+
+
+def test_half_a_copy_is_not_taken_for_the_file(state_folder: Path, host: Path) -> None:
+    """A copy that was cut off is made again: what a rollback puts back is the whole file."""
+    (state_folder / "backups").mkdir(parents=True)
+    state = probe_state(FolderRunner(state_folder), [f"file:{host}/etc/theirs"])
+    copy = Path(backup_path(f"{host}/etc/theirs", state.files[f"{host}/etc/theirs"].sha256)).name
+    (state_folder / "backups" / f"{copy}.partial").write_text("the")
+    runner, before = FolderRunner(state_folder), snapshot(host)
+    converge(runner, steps_of(host))
+    roll_back(runner)
+    assert snapshot(host) == before
+
+
 @pytest.mark.parametrize("lives", range(2, 20))
 def test_a_death_in_the_making_is_rolled_back(lives: int, state_folder: Path, host: Path) -> None:
     runner, before = FolderRunner(state_folder), snapshot(host)
@@ -214,6 +237,34 @@ def test_which_run() -> None:
 def test_a_run_that_cannot_be_told(run: str, said: str) -> None:
     with pytest.raises(InvalidInputError, match=said):
         select_entries(RUNS, run)
+
+
+def test_a_rollback_that_was_cut_off_is_the_one_that_goes_on() -> None:
+    """Also when only its end is missing: the run before it stays."""
+    assert [each.run for each in select_entries(replace(RUNS, undoing="20260102-c"))] == ["20260102-c"]
+    earlier = Ledger(RUNS.entries[:2], undoing="20260102-c")
+    assert select_entries(earlier) == ()
+    assert [each.run for each in select_entries(earlier, "20260102-b")] == ["20260102-b"]
+    assert len(select_entries(earlier, everything=True)) == 2
+
+
+@pytest.mark.parametrize("lives", range(6))
+def test_a_death_before_a_rollbacks_end_does_not_cost_the_run_before(
+    lives: int, state_folder: Path, host: Path
+) -> None:
+    """Killed before any command of the second run's rollback: the same command ends that, and the first run stands."""
+    runner = FolderRunner(state_folder)
+    converge(runner, steps_of(host))
+    end(runner)
+    first, first_run = snapshot(host), owned(runner)
+    converge(runner, steps_of(host, b"newer\n"))
+    end(runner)
+    with pytest.raises(Killed):
+        roll_back(DyingRunner(runner, lives))
+    roll_back(runner)
+    assert (snapshot(host), owned(runner)) == (first, first_run)
+    ledger = probe_state(runner, ()).ledger
+    assert (ledger.undoing, ledger.open_run) == (None, None)
 
 
 def test_a_run_under_others_is_refused() -> None:
