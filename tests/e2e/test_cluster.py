@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 from cryptography import x509
 from kubernetes.client.exceptions import ApiException
 
@@ -118,6 +119,14 @@ def test_audit_log_names_who_made_a_secret_and_not_its_content(lab: Lab, marked:
 def _read_audit(lab: Lab, name: str) -> list[dict[str, Any]]:
     lines = lab.run_on(lab.control_plane, "sh", "-c", 'grep -h -- "$1" "$2" || true', "grep", name, AUDIT_LOG)
     return [json.loads(line) for line in lines.splitlines()]
+
+
+def test_audit_log_does_not_fill_the_disk(lab: Lab) -> None:
+    """It is begun anew at 100 MB; five of before are kept, for 30 days."""
+    manifest = yaml.safe_load(lab.run_on(lab.control_plane, "cat", "/etc/kubernetes/manifests/kube-apiserver.yaml"))
+    flags = dict(each.split("=", 1) for each in manifest["spec"]["containers"][0]["command"] if "=" in each)
+    limits = {name: flags.get(f"--audit-log-{name}") for name in ("maxsize", "maxbackup", "maxage")}
+    assert limits == {"maxsize": "100", "maxbackup": "5", "maxage": "30"}
 
 
 def test_etcd_metrics_can_be_scraped(lab: Lab) -> None:
