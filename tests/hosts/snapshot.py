@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 
+from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.facts import HostFacts, probe_host
 
 from .machines import Machine
+
+HASHED = ("/etc", "/usr/local", "/opt", "/root", "/home", "/srv", "/tmp", "/var")
+KERNEL = ("/proc", "/sys", "/dev")
+SYSTEMD = ("/run/systemd", "/run/udev", "/run/log", "/var/lib/systemd", "/var/log/journal")
+"""What systemd and its journal write by themselves."""
+SSH = ("/var/log/lastlog", "/var/log/wtmp", "/var/log/btmp", "/run/utmp")
+"""What a login over SSH writes, whatever it does then."""
+CLUSTER = (
+    *(f"/var/lib/{each}" for each in ("etcd", "kubelet", "containerd", "cni", "calico")),
+    *(f"/var/log/{each}" for each in ("pods", "containers", "kubernetes", "calico*")),
+    *(f"/run/{each}" for each in ("containerd", "calico", "flannel", "netns", "xtables.lock")),
+    "/var/lib/kubelab/snapshots",  # on a timer
+)
+"""What the programs of a cluster that runs write."""
 
 # /var is a volume, and so a file system of its own. What changes by itself is left out: systemd's journal, files for a
 # moment, the engine's own rules. /var/lib/kubelab is kubelab's record of what it did, which stays.
@@ -53,3 +70,36 @@ def steady_facts(machine: Machine) -> HostFacts:
         # The engine's own resolver and containerd's streams have another port at each start.
         listening=tuple(each for each in facts.listening if not each.address.startswith("127.0.0.")),
     )
+
+
+def steady_lines(snapshot: set[str]) -> set[str]:
+    """Leave out what containerd keeps for itself while it runs, but not the images' layers and blobs."""
+    own = re.compile(r"/var/lib/containerd/(?!.*(/snapshots/\d|/blobs/sha256/\w))")
+    return {line for line in snapshot if not own.match(line)}
+
+
+def is_as_before(machine: Machine, before: set[str]) -> bool:
+    """Return whether a host stands as a snapshot of before says."""
+    return steady_lines(take_snapshot(machine)) == steady_lines(before)
+
+
+def take_strict_snapshot(machine: Machine, ignored: Sequence[str] = ()) -> set[str]:
+    """Return every path with its kind, mode, owner, size and time of change, and the hash of each file in HASHED.
+
+    A directory's time of change tells also of a file that came and went in it. `ignored`: paths, or patterns of them,
+    that change by themselves here, besides those of SYSTEMD.
+    """
+    found: set[str] = set()
+    for root in ("/", "/var", "/run", "/tmp"):  # file systems of their own
+        walk = ("find", root, "-xdev", "(", *_any_of((*KERNEL, *SYSTEMD, *ignored)), ")", "-prune", "-o")
+        kept = ("-type", "f", "(", *_any_of([f"{each}/*" for each in HASHED]), ")")
+        for wanted in (("-printf", "%p %y %m %U:%G %s %T@ %l\\n"), (*kept, "-exec", "sha256sum", "{}", "+")):
+            # Status 1: a file was gone before it was looked at.
+            found |= set(machine.runner.run(Command((*walk, *wanted), timeout_seconds=120)).text.splitlines())
+    assert len(found) > 1000
+    return found
+
+
+def _any_of(patterns: Sequence[str]) -> list[str]:
+    """Return find's words for a path that is like one of the patterns."""
+    return [word for pattern in patterns for word in ("-o", "-path", pattern)][1:]

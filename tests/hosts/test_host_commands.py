@@ -11,18 +11,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from kubelab_helpers.cluster import engine, nodes
 from kubelab_helpers.errors import ExitStatus
 from kubelab_helpers.hosts.command import Command, Completed
 
 from .machines import Machine, bare_hosts
-from .snapshot import steady_facts, take_snapshot
+from .snapshot import CLUSTER, steady_facts, take_snapshot, take_strict_snapshot
 
 # TEST-NET-1, RFC 5737: nobody answers there, and nothing in these tests asks.
 NAMESERVER = ("--nameserver", "192.0.2.53")
+# TEST-NET-2: as where people reach the host by another address than the other nodes do.
+PUBLIC_ADDRESS = "198.51.100.7"
+INIT = (*NAMESERVER, "--public-address", PUBLIC_ADDRESS)
 NETWORK = "172.30.243.0/24"
 BEFORE: dict[str, Any] = {}
+IS_MASKED = Command(("systemctl", "is-enabled", "swap.target"))
 KUBECTL = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--cache-dir=/run/kubectl")
 
 
@@ -62,11 +67,13 @@ def outcomes(answered: dict[str, Any]) -> dict[str, str]:
 def test_check_reads_only_and_says_what_blocks(one: Machine) -> None:
     """The engine's resolver is on a loopback address, which pods cannot ask: a real finding on these hosts."""
     BEFORE["one"] = (take_snapshot(one), steady_facts(one))
+    strict = take_strict_snapshot(one)
     began = time.monotonic()
     done = call(one, "check", "-o", "json")
     print(f"check took {time.monotonic() - began:.1f} s")
     blocking = [each["id"] for each in json.loads(done.text)["findings"] if each["severity"] == "blocked"]
     assert (done.status, blocking) == (ExitStatus.BLOCKED, ["resolver"])
+    assert take_strict_snapshot(one) == strict
     assert call(one, "check", "--active", "-o", "json").status == ExitStatus.BLOCKED
     assert take_snapshot(one) == BEFORE["one"][0]
 
@@ -108,9 +115,11 @@ def test_a_refusal_touches_nothing(one: Machine, arguments: tuple[str, ...], sta
 
 
 def test_a_plan_writes_nothing(one: Machine) -> None:
+    strict = take_strict_snapshot(one)
     began = time.monotonic()
-    stages = answer(one, "plan", *NAMESERVER)["stages"]
+    stages = answer(one, "plan", *INIT)["stages"]
     print(f"plan took {time.monotonic() - began:.1f} s")
+    assert take_strict_snapshot(one) == strict
     planned = {stage["stage"]: stage["changes"] for stage in stages}
     assert "one: kubeadm init kubelab (Kubernetes 1.37.2)" in planned["control plane"]
     assert len(planned["prepare"]) > 30
@@ -120,22 +129,34 @@ def test_a_plan_writes_nothing(one: Machine) -> None:
 
 
 def test_init_makes_a_cluster(one: Machine) -> None:
+    assert one.runner.run(IS_MASKED).text == "static\n"
     began = time.monotonic()
-    done = answer(one, "init", *NAMESERVER)
+    done = answer(one, "init", *INIT)
     print(f"init took {time.monotonic() - began:.1f} s: {[(s['name'], s['seconds']) for s in done['stages']]}")
     assert outcomes(done)["control plane"] == "changed"
     assert one.run("stat", "-c", "%a", "/etc/kubernetes/admin.conf").strip() == "600"
     assert one.run(*KUBECTL, "get", "nodes", "-o", "name").split() == ["node/one"]
     loaded = one.run("bash", "-c", ". /usr/local/share/bash-completion/completions/kubectl; complete -p kubectl")
     assert "-F __start_kubectl kubectl" in loaded
+    # No unit turns swap on again, whatever a generator finds on the disks.
+    assert one.runner.run(IS_MASKED).text == "masked\n"
+
+
+def test_the_public_address_stands_in_the_certificate(one: Machine) -> None:
+    """With the host's own, the endpoint's name and the Service's address."""
+    certificate = x509.load_pem_x509_certificate(one.run("cat", "/etc/kubernetes/pki/apiserver.crt").encode())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = {str(each) for each in names.get_values_for_type(x509.IPAddress)}
+    assert addresses == {PUBLIC_ADDRESS, one.address, "127.0.0.1", "10.96.0.1"}
+    assert "kubelab.kubelab.internal" in names.get_values_for_type(x509.DNSName)
 
 
 def test_init_again_changes_nothing(one: Machine) -> None:
     began = time.monotonic()
-    done = answer(one, "init", *NAMESERVER)
+    done = answer(one, "init", *INIT)
     print(f"init again took {time.monotonic() - began:.1f} s")
     assert set(outcomes(done).values()) == {"unchanged"}
-    assert not any(stage["changes"] for stage in answer(one, "plan", *NAMESERVER)["stages"])
+    assert not any(stage["changes"] for stage in answer(one, "plan", *INIT)["stages"])
 
 
 def test_a_second_host_joins_by_ticket(one: Machine, two: Machine) -> None:
@@ -224,15 +245,23 @@ def test_a_reset_leaves_the_host_as_it_was_and_what_is_not_ours(two: Machine) ->
     assert steady_facts(two) == BEFORE["two"][1]
 
 
+@pytest.mark.parametrize("arguments", [("rollback", "--dry-run"), ("reset", "--dry-run"), ("plan", *INIT), ("status",)])
+def test_a_dry_run_on_a_node_writes_nothing(one: Machine, arguments: tuple[str, ...]) -> None:
+    """What a cluster that runs writes by itself is not looked at; all else is, down to the content."""
+    before = take_strict_snapshot(one, CLUSTER)
+    assert answer(one, *arguments).get("done", False) is False
+    assert take_strict_snapshot(one, CLUSTER) == before
+
+
 def test_a_rollback_takes_the_control_plane_back(one: Machine) -> None:
     """Everything was one run; its certificates, keys and data are kept in an archive first."""
-    assert answer(one, "rollback", "--dry-run")["done"] is False
     assert answer(one, "status")["runs"][-1]["changes"] > 40
     began = time.monotonic()
     assert answer(one, "rollback", "--yes")["done"]
     print(f"rollback took {time.monotonic() - began:.1f} s")
     assert take_snapshot(one) == BEFORE["one"][0]
     assert steady_facts(one) == BEFORE["one"][1]
+    assert one.runner.run(IS_MASKED).text == "static\n"
     archive = one.shell("ls /var/lib/kubelab/backups/cluster-*.tar.gz").strip()
     assert one.run("stat", "-c", "%a", archive).strip() == "600"
     listed = one.run("tar", "--list", "--file", archive)
