@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +48,10 @@ class SshHosts:
         """The lab's description."""
         return self.folder / "kubelab.yaml"
 
-    def describe(self, name: str, hosts: Sequence[dict[str, object]]) -> None:
-        """Write kubelab.yaml; a host without `ssh` is root's."""
+    def describe(
+        self, name: str, hosts: Sequence[dict[str, object]], network: Mapping[str, object] | None = None
+    ) -> None:
+        """Write kubelab.yaml; a host without `ssh` is root's. `network`: besides, or in place of, what a host needs."""
         entries = [
             {
                 "address": self.machines[str(host["name"])].address,
@@ -60,8 +62,8 @@ class SshHosts:
             for host in hosts
         ]
         # The engine's own resolver is on a loopback address, which pods cannot ask.
-        network = {"nameservers": list(machine_nameservers())}
-        self.file.write_text(yaml.safe_dump({"name": name, "hosts": entries, "network": network}, sort_keys=False))
+        whole = {"nameservers": list(machine_nameservers()), **(network or {})}
+        self.file.write_text(yaml.safe_dump({"name": name, "hosts": entries, "network": whole}, sort_keys=False))
 
 
 @contextmanager
