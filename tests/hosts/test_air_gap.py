@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,28 +13,43 @@ import pytest
 
 from kubelab_helpers.artifacts.bundle import create_bundle
 from kubelab_helpers.artifacts.source import Store
+from kubelab_helpers.errors import ExitStatus
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.lab.context import PARTS
 from kubelab_helpers.result import SilentReporter
 
 from .machines import Machine, bare_hosts
+from .snapshot import take_strict_snapshot
 from .waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-BUNDLE = "/media/bundle"
+STICK = "/media/stick"
+BUNDLE, DAMAGED = f"{STICK}/bundle", f"{STICK}/damaged"
+PART = "containerd"
+"""The first part that is fetched."""
 KUBECTL = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--cache-dir=/run/kubectl")
 
 
 @pytest.fixture(scope="module")
 def hosts(python_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Machine]]:
-    """Two hosts with Python and a bundle, and without a default route."""
-    bundle: Path = tmp_path_factory.mktemp("bundle") / "bundle"
-    create_bundle(PARTS, bundle, Store(), SilentReporter())
-    with bare_hosts("kl4h-gap", "172.30.247.0/24", ["one", "two"], python_image, [(str(bundle), BUNDLE)]) as made:
+    """Two hosts with Python, a bundle and a copy of it with a flipped bit, and without a default route."""
+    stick: Path = tmp_path_factory.mktemp("stick")
+    create_bundle(PARTS, stick / "bundle", Store(), SilentReporter())
+    shutil.copytree(stick / "bundle", stick / "damaged", copy_function=os.link)
+    flip_a_bit(stick / "damaged" / PART)
+    with bare_hosts("kl4h-gap", "172.30.247.0/24", ["one", "two"], python_image, [(str(stick), STICK)]) as made:
         for machine in made:
             machine.run("ip", "route", "del", "default")
         yield made
+
+
+def flip_a_bit(file: Path) -> None:
+    """Change one bit in the middle; other names of the file keep what was there."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.unlink()
+    file.write_bytes(content)
 
 
 def kubelab_host(machine: Machine, *arguments: str, stdin: bytes | None = None) -> bytes:
@@ -48,6 +65,23 @@ def test_a_connection_outside_fails(hosts: list[Machine]) -> None:
         done = machine.runner.run(Command(("python3", "-c", program, "192.0.2.1", "443")))
         assert "Network is unreachable" in done.error_text
     assert hosts[1].address in hosts[0].run("ip", "route", "get", hosts[1].address)
+
+
+def test_a_part_with_a_flipped_bit_is_refused_before_anything_is_touched(hosts: list[Machine]) -> None:
+    """By its name; kubelab's own cache, which holds what was verified, is not the host."""
+    one = hosts[0]
+    one.run("mkdir", "-p", "/opt/kubelab-cache")
+    before = take_strict_snapshot(one, ["/opt/kubelab-cache"])
+    options = ("--address", one.address, "--nameserver", "192.0.2.53", "--source", "bundle", "--bundle", DAMAGED)
+    done = one.runner.run(Command(("kubelab-host", "init", *options), timeout_seconds=300))
+    assert done.status == ExitStatus.FAILED
+    assert f"{PART}: {PART} in the bundle is not as its manifest says" in done.error_text
+    assert "copy the bundle again" in done.error_text
+    assert "Traceback" not in done.error_text
+    assert take_strict_snapshot(one, ["/opt/kubelab-cache"]) == before
+    verified = one.runner.run(Command(("kubelab", "bundle", "verify", DAMAGED), timeout_seconds=300))
+    assert verified.status == ExitStatus.FAILED
+    assert PART in verified.error_text + verified.text
 
 
 def test_the_bundle_is_whole_there(hosts: list[Machine]) -> None:
