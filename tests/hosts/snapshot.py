@@ -15,8 +15,8 @@ HASHED = ("/etc", "/usr/local", "/opt", "/root", "/home", "/srv", "/tmp", "/var"
 KERNEL = ("/proc", "/sys", "/dev")
 SYSTEMD = ("/run/systemd", "/run/udev", "/run/log", "/var/lib/systemd", "/var/log/journal")
 """What systemd and its journal write by themselves."""
-SSH = ("/var/log/lastlog", "/var/log/wtmp", "/var/log/btmp", "/run/utmp")
-"""What a login over SSH writes, whatever it does then."""
+SSH = ("/var/log/lastlog", "/var/log/wtmp", "/var/log/btmp", "/run/utmp", "/run/motd.dynamic", "/run/")
+"""What a login over SSH writes, whatever it does then: who came, and the greeting, each time anew."""
 CLUSTER = (
     *(f"/var/lib/{each}" for each in ("etcd", "kubelet", "containerd", "cni", "calico")),
     *(f"/var/log/{each}" for each in ("pods", "containers", "kubernetes", "calico*")),
@@ -87,17 +87,19 @@ def take_strict_snapshot(machine: Machine, ignored: Sequence[str] = ()) -> set[s
     """Return every path with its kind, mode, owner, size and time of change, and the hash of each file in HASHED.
 
     A directory's time of change tells also of a file that came and went in it. `ignored`: paths, or patterns of them,
-    that change by themselves here, besides those of SYSTEMD.
+    that change by themselves here, besides those of SYSTEMD; with a slash at the end, only the directory's own time.
     """
     found: set[str] = set()
+    times = tuple(f"{each.rstrip('/')} d " for each in ignored if each.endswith("/"))
+    unseen = (*KERNEL, *SYSTEMD, *(each for each in ignored if not each.endswith("/")))
     for root in ("/", "/var", "/run", "/tmp"):  # file systems of their own
-        walk = ("find", root, "-xdev", "(", *_any_of((*KERNEL, *SYSTEMD, *ignored)), ")", "-prune", "-o")
+        walk = ("find", root, "-xdev", "(", *_any_of(unseen), ")", "-prune", "-o")
         kept = ("-type", "f", "(", *_any_of([f"{each}/*" for each in HASHED]), ")")
         for wanted in (("-printf", "%p %y %m %U:%G %s %T@ %l\\n"), (*kept, "-exec", "sha256sum", "{}", "+")):
             # Status 1: a file was gone before it was looked at.
             found |= set(machine.runner.run(Command((*walk, *wanted), timeout_seconds=120)).text.splitlines())
     assert len(found) > 1000
-    return found
+    return {line for line in found if not line.startswith(times)}
 
 
 def _any_of(patterns: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from kubelab_helpers.hosts.ledger import read_ledger
+from tests.hosts.snapshot import SSH, take_strict_snapshot
 from tests.hosts.ssh_hosts import DEPLOYMENT_IMAGE, SshHosts, kubectl, ssh_hosts
 from tests.hosts.waiting import wait_until
 
@@ -73,13 +74,15 @@ def ready_nodes(hosts: SshHosts) -> dict[str, bool]:
     return {node["name"]: node.get("ready", False) for node in answer(hosts, "status")["nodes"]}
 
 
-def test_a_plan_touches_nothing_and_names_every_host(hosts: SshHosts) -> None:
+def test_a_plan_writes_nothing_and_names_every_host(hosts: SshHosts) -> None:
+    """Files, times and contents are those of before, but for what SSH notes of every login."""
+    before = {name: take_strict_snapshot(machine, SSH) for name, machine in hosts.machines.items()}
     stages = {each["stage"]: each["hosts"] for each in answer(hosts, "plan")["stages"]}
     assert list(stages["prepare"]) == ["control", "one", "two"]
     assert list(stages["control plane"]) == ["control"]
     assert all(stages["workers"][name] for name in ("one", "two"))
-    for machine in hosts.machines.values():
-        assert machine.shell("ls /var/lib/kubelab /etc/kubernetes 2>/dev/null || true") == ""
+    for name, machine in hosts.machines.items():
+        assert take_strict_snapshot(machine, SSH) == before[name]
 
 
 def test_unfit_hosts_are_named_before_any_is_touched(hosts: SshHosts) -> None:
