@@ -28,12 +28,17 @@ def node_of(name: str, host: str, subnet: str) -> tuple[Lab, NodeSpec]:
     return lab, lab.node(lab.control_plane, lab.parts())
 
 
+def stages_of(lab: Lab) -> tuple[tuple[Step, ...], ...]:
+    """Return every Step of `kubelab-host init`, in order, those together that it plans at once."""
+    return (
+        cluster.NODE_STEPS,
+        (cluster.init_step(lab),),
+        (cluster.network_step(lab),),
+        (upkeep.snapshots_step(lab),),
+        (upkeep.renewal_step(),),
+    )
+
+
 def steps_of(lab: Lab) -> tuple[Step, ...]:
     """Return every Step of `kubelab-host init`, in order."""
-    return (
-        *cluster.NODE_STEPS,
-        cluster.init_step(lab),
-        cluster.network_step(lab),
-        upkeep.snapshots_step(lab),
-        upkeep.renewal_step(),
-    )
+    return tuple(step for stage in stages_of(lab) for step in stage)

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from tests.hosts.node import lab_of, steps_of
+from tests.hosts.node import lab_of, stages_of
 
 from kubelab_helpers.cluster.spec import HostSpec
 from kubelab_helpers.hosts.command import Command, Completed
@@ -41,9 +41,9 @@ class DyingRunner(ContainerRunner):
 
 
 def make(lab: Lab, host: HostSpec) -> int:
-    """Converge on every step of a cluster of one node in turn."""
+    """Converge on every stage of a cluster of one node in turn."""
     runner, node = lab.runner(host), lab.node(host, lab.parts())
-    made = sum(converge(runner, (step,), node, SilentReporter(), "sweep") for step in steps_of(lab))
+    made = sum(converge(runner, steps, node, SilentReporter(), "sweep") for steps in stages_of(lab))
     end_run(runner, probe_state(runner, ()))
     return made
 
