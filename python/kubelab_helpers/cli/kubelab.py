@@ -12,6 +12,7 @@ import typer
 from kubelab_helpers.cli.cluster import cluster_app
 from kubelab_helpers.cli.image import image_app
 from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption, YesOption
+from kubelab_helpers.cli.registry import registry_app
 from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(image_app, name="image")
+app.add_typer(registry_app, name="registry")
 bundle_app = typer.Typer(help="Carry the parts to where there is no network.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(cluster_app, name="cluster")

@@ -61,7 +61,7 @@ class RegistryState:
 
 def registry_state(engine: DockerClient) -> RegistryState | None:
     """Return the registry's state; None if there is no registry."""
-    container = _find(engine)
+    container = find_container(engine)
     if container is None:
         return None
     bindings = container.attrs["HostConfig"]["PortBindings"] or {}
@@ -87,7 +87,7 @@ def start_registry(
     """
     image = _ensure_image(engine, Store(source), reporter or SilentReporter())
     wanted = stamp_of("registry-1", image, yaml.safe_dump(CONFIG), str(machine_port))
-    container = _find(engine)
+    container = find_container(engine)
     if container is not None and _is_stale(engine, container, wanted):
         _require_own(container, cluster)
         container.remove(force=True)
@@ -102,7 +102,7 @@ def start_registry(
         _attach(engine, container, *endpoint)
     if container.status != "running":
         container.start()
-    _wait_until_answering(container, machine_port)
+    wait_until_answering(container, machine_port)
     return Outcome.CHANGED
 
 
@@ -110,7 +110,7 @@ def stop_registry(engine: DockerClient, *, with_content: bool = False) -> Outcom
     """Remove the registry's container, and with `with_content` its volume."""
     from docker.errors import NotFound
 
-    container = _find(engine)
+    container = find_container(engine)
     outcome = Outcome.UNCHANGED
     if container is not None:
         container.remove(force=True)
@@ -124,7 +124,8 @@ def stop_registry(engine: DockerClient, *, with_content: bool = False) -> Outcom
     return outcome
 
 
-def _find(engine: DockerClient) -> Container | None:
+def find_container(engine: DockerClient) -> Container | None:
+    """Return the registry's container; None if there is none."""
     from docker.errors import NotFound
 
     try:
@@ -202,11 +203,11 @@ def _create(
         networking_config=networking,
     )
     container = engine.containers.get(created["Id"])
-    container.put_archive("/", _initial_files())
+    container.put_archive("/", initial_files())
     return container
 
 
-def _initial_files() -> bytes:
+def initial_files() -> bytes:
     """Return a tar of the configuration, and of the volume's top folder so that the registry's user may write there."""
     content = yaml.safe_dump(CONFIG).encode()
     written = io.BytesIO()
@@ -234,7 +235,8 @@ def _attach(engine: DockerClient, container: Container, network: str, address: s
     wanted.connect(container, ipv4_address=address)
 
 
-def _wait_until_answering(container: Container, machine_port: int) -> None:
+def wait_until_answering(container: Container, machine_port: int) -> None:
+    """Wait until the registry answers on this machine; KubelabError with the end of its log past the deadline."""
     import requests
 
     deadline = time.monotonic() + START_TIMEOUT_SECONDS

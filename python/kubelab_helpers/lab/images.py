@@ -59,6 +59,13 @@ def start_registry(lab: Lab) -> tuple[Outcome, str]:
     return run_registry(lab, (lab.spec.name, lab.spec.registry_address) if lab.spec.has_containers else None)
 
 
+def start_own_registry(lab: Lab) -> tuple[Outcome, str]:
+    """Start this machine's registry by itself, and the engine; where the lab's nodes are there, they find it too."""
+    engine.ensure_running()
+    there = lab.spec.has_containers and lab.engine.networks.list(names=[f"^{lab.spec.name}$"])
+    return run_registry(lab, (lab.spec.name, lab.spec.registry_address) if there else None)
+
+
 def run_registry(lab: Lab, endpoint: tuple[str, str] | None = None) -> tuple[Outcome, str]:
     """Start this machine's registry, with an address in a network of the engine."""
     outcome = registry.start_registry(
