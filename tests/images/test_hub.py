@@ -23,6 +23,14 @@ PACKAGES = {
     "jupyterhub-kubespawner": "7.1.0",
     "jupyterhub-nativeauthenticator": "1.3.0",
     "jupyterhub-idle-culler": "2.0.0",
+    "jupyterhub-ldapauthenticator": "2.0.2",
+    "oauthenticator": "17.4.0",
+}
+AUTHENTICATORS = {
+    "native": "nativeauthenticator:NativeAuthenticator",
+    "ldap": "ldapauthenticator:LDAPAuthenticator",
+    "generic-oauth": "oauthenticator.generic:GenericOAuthenticator",
+    "github": "oauthenticator.github:GitHubOAuthenticator",
 }
 IMPORTS = "kubespawner, nativeauthenticator, jupyterhub_idle_culler, kubernetes_asyncio, psycopg, ssl, sqlite3"
 # @import "name", @import url(name) and url(name), but no url(data:...).
@@ -61,6 +69,17 @@ def serving(client: docker.DockerClient, proxy_image: str, hub_image: str) -> It
             address = published_address(proxy, 8000)
             wait_until_answer(hub, f"{address}/hub/health")
             yield address
+
+
+def test_authenticators_are_found_by_their_short_names(client: docker.DockerClient, hub_image: str) -> None:
+    """As `hub.config.JupyterHub.authenticator_class` names them; each is loaded, with all that it imports."""
+    question = f"""
+import importlib.metadata as m, json
+found = {{each.name: each for each in m.entry_points(group="jupyterhub.authenticators")}}
+print(json.dumps({{name: found[name].load() and found[name].value for name in {list(AUTHENTICATORS)}}}))
+"""
+    answer = require_output(client, hub_image, ["python3", "-c", question], **as_pod("1000:1000", home=None))
+    assert json.loads(answer) == AUTHENTICATORS
 
 
 def test_hub_has_the_pinned_versions(client: docker.DockerClient, hub_image: str) -> None:
