@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 CLUSTER = "kl4u-lab"
 KUBELAB = Path(sys.executable).with_name("kubelab")
-SUBNET = "172.30.233.0/24"
+SUBNET = "172.30.224.0/24"
 PYTHON = "3.11"
 CONTROL: dict[str, object] = {"name": "control", "role": "control-plane", "ssh": {"user": "anna"}}
 WORKER: dict[str, object] = {"name": "worker", "role": "worker"}
