@@ -54,7 +54,7 @@ test-images: $(VENV)/installed ## Every Python: built, each image tested, a cell
 e2e: $(VENV)/installed ## Sign-up to a cell's output, on the cluster of `make up`
 	$(PYTEST) tests/e2e
 
-hosts: $(VENV)/installed ## kubelab-host on hosts of its own, the quick part; after `make up`
+hosts: $(VENV)/installed ## kubelab-host on hosts of its own, the quick part
 	$(PYTEST) tests/hosts -m "not slow"
 
 test-hosts: $(VENV)/installed ## All on hosts: upgrade, high availability, faults at every step (an hour)

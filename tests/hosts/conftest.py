@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from kubelab_helpers.artifacts import cache
+from kubelab_helpers.cluster import engine
+from kubelab_helpers.images.build import build
+from kubelab_helpers.result import SilentReporter
 
 from .machines import node_image
 from .wheels import download_wheels
@@ -16,6 +19,13 @@ from .wheels import download_wheels
 PYTHON_IMAGE = "kubelab-tests/host-python:latest"
 IMAGES = Path(__file__).resolve().parent / "images"
 CACHE = "/opt/kubelab-cache/kubelab/artifacts"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engine_with_node_image() -> None:
+    """Start the engine and build the image that hosts are made from, as `kubelab up` does: no lab needs to be there."""
+    engine.ensure_running()
+    build(["node"], reporter=SilentReporter())
 
 
 @pytest.fixture(scope="session")
