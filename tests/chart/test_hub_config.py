@@ -235,3 +235,14 @@ def test_the_page_says_until_when_a_python_is_kept() -> None:
     assert describe_python(python, date(2027, 10, 31)) == "Ours. Security fixes until 31 October 2027."
     assert describe_python(python, date(2027, 11, 1)).startswith("Ours. No security fixes since 31 October 2027")
     assert describe_python({"version": "3.11"}, date(2027, 1, 1)) == ""
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_collaboration_is_a_switch(
+    render: Callable[..., Render], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enabled: bool
+) -> None:
+    """The images have it, and read these settings before their own; what the operator sets by hand goes over it."""
+    more = {"singleuser": {"collaboration": {"enabled": enabled}, "extraEnv": {"EDITOR": "nano"}}}
+    config = load_hub_config(render(more), tmp_path, monkeypatch)
+    path = {"JUPYTER_CONFIG_PATH": "/opt/server/share/kubelab/collaboration"} if enabled else {}
+    assert config.Spawner.environment == {**path, "EDITOR": "nano"}

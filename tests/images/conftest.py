@@ -16,6 +16,7 @@ ALL_PYTHONS = [each.version for each in CATALOG.pythons.values() if each.origin]
 PYTHONS = ALL_PYTHONS if os.environ.get("KUBELAB_TEST_ALL_PYTHONS") else None
 """Those of a lab that names none, unless the whole matrix is asked for."""
 NOTEBOOKS = {image.python.version: image for image in CATALOG.select(["notebook"], PYTHONS) if image.python}
+WITH_PYTHON = [image for image in CATALOG.select(["notebook"], PYTHONS) if image.python]
 MULTI = CATALOG.select(["notebook-multi"], PYTHONS)[-1]
 SERVERS = [*CATALOG.select(["hub", "proxy"]), *NOTEBOOKS.values(), MULTI]
 
@@ -57,6 +58,26 @@ def proxy_image(require_image: Callable[[Image], str]) -> str:
 def notebook_image(request: pytest.FixtureRequest, require_image: Callable[[Image], str]) -> str:
     """Each notebook's reference, one after the other."""
     return require_image(request.param)
+
+
+@pytest.fixture(scope="session", params=WITH_PYTHON, ids=[image.name for image in WITH_PYTHON])
+def image_with_python(request: pytest.FixtureRequest) -> Image:
+    """Each base image and each notebook, which inherits what is asked of its base."""
+    found: Image = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def python_image(image_with_python: Image, require_image: Callable[[Image], str]) -> str:
+    """The reference of each image with one Python."""
+    return require_image(image_with_python)
+
+
+@pytest.fixture(scope="session")
+def image_python(image_with_python: Image) -> str:
+    """The version of Python of the image under test."""
+    assert image_with_python.python is not None
+    return image_with_python.python.version
 
 
 @pytest.fixture(scope="session")

@@ -39,3 +39,12 @@ def test_the_launcher_shows_each_python_once(client: docker.DockerClient, multi_
     answer = require_output(client, multi_image, ["jupyter", "kernelspec", "list", "--json"], **as_pod())
     shown = {name: kernel["spec"]["display_name"] for name, kernel in json.loads(answer)["kernelspecs"].items()}
     assert shown == {kernel_of(version): f"Python {version}" for version in NOTEBOOKS}
+
+
+def test_a_terminal_has_the_newest_python(client: docker.DockerClient, multi_image: str) -> None:
+    """As the server's own PATH; and the others by their versions."""
+    for shell in (["sh", "-c"], ["bash", "-lc"]):
+        argv = [*shell, "python -c 'import sys; print(sys.prefix)'"]
+        assert require_output(client, multi_image, argv, **as_pod()) == f"/opt/python/{NEWEST}"
+    told = json.loads(require_output(client, multi_image, ["python-info", "--json"], **as_pod()))
+    assert told["pythons"] == list(NOTEBOOKS)

@@ -22,7 +22,7 @@ from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.runner import LocalRunner
 
 PREFIX, LIBRARIES, ORIGIN = "prefix", "lib", "origin.json"
-"""Where images/notebook/relocate_installation.py looks in the packed root file system."""
+"""Where images/base/relocate_installation.py looks in the packed root file system."""
 LEFT_OUT = {"__pycache__", "site-packages", "test", "tests", "tkinter", "idlelib", "turtledemo", "idle_test"}
 SCREEN = re.compile(r"_tkinter\..*\.so")
 # The C library belongs to the loader of the image that runs it.

@@ -78,6 +78,7 @@ class LabSpec:
     ca_bundle: Path | None = None
     pythons: tuple[str, ...] | None = None
     multi_kernel: bool = False
+    latex: bool = False
     values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -170,6 +171,7 @@ def _spec(values: Mapping[str, Any], folder: Path) -> LabSpec:
         ca_bundle=folder / ca_bundle if ca_bundle else None,
         pythons=tuple(values["pythons"]) if "pythons" in values else None,
         multi_kernel=values.get("multiKernel", False),
+        latex=values.get("latex", False),
         values=values.get("values", {}),
     )
 

@@ -16,7 +16,7 @@ from kubelab_helpers.cluster.engine import client as running_engine
 from kubelab_helpers.errors import KubelabError
 from kubelab_helpers.hosts.runner import LocalRunner
 from kubelab_helpers.images.base import base_reference, has_image, import_base
-from kubelab_helpers.images.catalog import BASE_PREFIX, Image, ImageCatalog, Python, load_catalog
+from kubelab_helpers.images.catalog import BASE_PREFIX, IMAGE_ARGUMENT, Image, ImageCatalog, Python, load_catalog
 from kubelab_helpers.images.client import BuildClient, find_build_client
 from kubelab_helpers.images.inputs import image_hash
 from kubelab_helpers.images.secrets import build_secrets
@@ -187,13 +187,16 @@ def _arguments(context: BuildContext, image: Image) -> dict[str, str]:
     def root(name: str) -> str:
         return base_reference(name, context.store.catalog.key(name))
 
-    below = image.stands_on[-1:]
-    stands_on = context.catalog.images[below[0]].reference(context.registry) if below else root(str(image.base))
-    given = {
-        name: root(text.removeprefix(BASE_PREFIX)) if text.startswith(BASE_PREFIX) else text
-        for name, text in image.arguments
-    }
-    return {"BASE": stands_on, **given}
+    def built(name: str) -> str:
+        return context.catalog.images[name].reference(context.registry)
+
+    def resolve(text: str) -> str:
+        if text.startswith(BASE_PREFIX):
+            return root(text.removeprefix(BASE_PREFIX))
+        return built(text.removeprefix(IMAGE_ARGUMENT)) if text.startswith(IMAGE_ARGUMENT) else text
+
+    stands_on = built(image.below) if image.below else root(str(image.base))
+    return {"BASE": stands_on, **{name: resolve(text) for name, text in image.arguments}}
 
 
 def _labels(context: BuildContext, image: Image, input_hash: str) -> dict[str, str]:
@@ -201,7 +204,7 @@ def _labels(context: BuildContext, image: Image, input_hash: str) -> dict[str, s
     labels = {
         "org.opencontainers.image.title": image.title,
         "org.opencontainers.image.version": image.tag,
-        "org.opencontainers.image.base.name": image.base or image.stands_on[-1],
+        "org.opencontainers.image.base.name": image.base or str(image.below),
         INPUT_LABEL: input_hash,
     }
     labels |= {f"io.kubelab.base-key.{name}": context.store.catalog.key(name) for name in image.bases}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from kubelab_helpers import resources
 from kubelab_helpers.errors import InvalidInputError
 
 BASE_PREFIX = "base:"
+IMAGE_ARGUMENT = "image:"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Python:
 class Image:
     """One image to build. One of `base` (a root file system), `parent` (an image's name) and `joined` is set.
 
-    `joined`: the images, one per Python and oldest first, whose Pythons it has; it stands on the last.
+    `joined`: the images, one per Python and oldest first, whose Pythons it has; it stands on the last. `optional`: it
+    is not built unless it, or what stands on it, is named.
     """
 
     name: str
@@ -54,11 +57,18 @@ class Image:
     python: Python | None = None
     own_files: str = ""
     arguments: tuple[tuple[str, str], ...] = ()
+    optional: bool = False
 
     @property
     def stands_on(self) -> tuple[str, ...]:
         """The images that must be there before this one is built."""
-        return self.joined or ((self.parent,) if self.parent else ())
+        named = [value.removeprefix(IMAGE_ARGUMENT) for _, value in self.arguments if value.startswith(IMAGE_ARGUMENT)]
+        return self.joined or tuple(dict.fromkeys([*([self.parent] if self.parent else []), *named]))
+
+    @property
+    def below(self) -> str | None:
+        """The image whose layers it continues; None for one that begins with a root file system."""
+        return self.joined[-1] if self.joined else self.parent
 
     @property
     def bases(self) -> tuple[str, ...]:
@@ -79,7 +89,7 @@ class ImageCatalog:
     pythons: dict[str, Python]
 
     def select(self, names: Sequence[str] | None = None, pythons: Sequence[str] | None = None) -> list[Image]:
-        """Return the named images with their parents, parents first; without names, every image.
+        """Return the named images with their parents, parents first; without names, every image that is not optional.
 
         A name is an image's own (`notebook-py3.11`) or its repository's (`notebook`): that is one image for each of
         `pythons`, or of the default ones. An image that joins others joins those of `pythons`. InvalidInputError for an
@@ -87,7 +97,8 @@ class ImageCatalog:
         """
         versions = self._versions(pythons)
         wanted: set[str] = set()
-        for name in names if names is not None else dict.fromkeys(each.repository for each in self.images.values()):
+        usual = dict.fromkeys(each.repository for each in self.images.values() if not each.optional)
+        for name in names if names is not None else usual:
             wanted.update(self._named(name, versions))
         chosen = [self._joining(image, versions) for image in self.images.values()]
         for image in reversed(chosen):
@@ -158,15 +169,11 @@ def _require_sound_parents(entries: dict[str, dict[str, Any]]) -> None:
     for name, entry in entries.items():
         if (joins := entry.get("joins")) and not entries.get(joins, {}).get("per_python"):
             raise InvalidInputError(f"the image {name} joins {joins}, which is not one image per Python")
-        chain = [name]
-        while parent := entries[chain[-1]].get("parent"):
-            if parent not in entries:
-                raise InvalidInputError(f"the image {chain[-1]} stands on {parent}, which is not in the catalogue")
-            if entries[parent].get("per_python") and not entries[chain[-1]].get("per_python"):
-                raise InvalidInputError(f"the image {chain[-1]} stands on {parent}, which is one image per Python")
-            if parent in chain:
-                raise InvalidInputError(f"images stand on each other in a circle: {' -> '.join([*chain, parent])}")
-            chain.append(parent)
+        parent = entry.get("parent")
+        if parent and parent not in entries:
+            raise InvalidInputError(f"the image {name} stands on {parent}, which is not in the catalogue")
+        if parent and entries[parent].get("per_python") and not entry.get("per_python"):
+            raise InvalidInputError(f"the image {name} stands on {parent}, which is one image per Python")
 
 
 def _expand(entries: dict[str, dict[str, Any]], pythons: dict[str, Python], version: str) -> Iterator[Image]:
@@ -192,21 +199,28 @@ def _image(
     words = {"version": version}
     if python:
         words |= {"python": python.version, "origin": str(python.origin), "kind": python.kind}
+        words |= {"end_of_life": python.end_of_life.isoformat()}
     try:
         arguments = tuple(sorted((key, text.format(**words)) for key, text in entry.get("arguments", {}).items()))
         title, tag = entry["title"].format(**words), entry["tag"].format(**words)
     except (KeyError, IndexError, ValueError) as error:
         raise InvalidInputError(f"the image {repository} uses a placeholder that it does not have: {error}") from error
     own_files = entry.get("own_files", "")
-    base, folder = entry.get("base"), entry["folder"]
-    return Image(name, repository, title, folder, tag, base, parent, (), python, own_files, arguments)
+    base, folder, optional = entry.get("base"), entry["folder"], bool(entry.get("optional", False))
+    return Image(name, repository, title, folder, tag, base, parent, (), python, own_files, arguments, optional)
 
 
 def _parents_first(images: list[Image]) -> list[Image]:
-    ordered: dict[str, Image] = {}
-    waiting = list(images)
-    while waiting:
-        ready = [image for image in waiting if ordered.keys() >= set(image.stands_on)]
-        ordered |= {image.name: image for image in ready}
-        waiting = [image for image in waiting if image.name not in ordered]
-    return list(ordered.values())
+    """Return the images in the order of their building; InvalidInputError for one that cannot come after another."""
+    by_name = {image.name: image for image in images}
+    for image in images:
+        for name in image.stands_on:
+            if name not in by_name:
+                raise InvalidInputError(f"the image {image.name} stands on {name}, which is not in the catalogue")
+    sorter = TopologicalSorter({image.name: image.stands_on for image in images})
+    try:
+        return [by_name[name] for name in sorter.static_order()]
+    except CycleError as error:
+        # The second argument is the circle, each name needed by the one before it.
+        circle = " -> ".join(reversed(error.args[1]))
+        raise InvalidInputError(f"images stand on each other in a circle: {circle}") from error

@@ -19,7 +19,7 @@ from kubelab_helpers.images.build import BuiltImage, build, input_hashes
 from kubelab_helpers.images.catalog import Image, load_catalog
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import converge_all
-from kubelab_helpers.release.deploy import MULTI
+from kubelab_helpers.release.deploy import joined_family
 from kubelab_helpers.result import Outcome
 
 PROVISIONER = "image-local-path-provisioner"
@@ -32,9 +32,15 @@ def pythons_of(lab: Lab) -> list[str]:
     return list(lab.spec.pythons or [each.version for each in load_catalog().pythons.values() if each.default])
 
 
+def notebook_family(lab: Lab) -> str:
+    """Return the name of the images per Python that users start: kubelab.yaml's `latex` chooses."""
+    return "notebook-latex" if lab.spec.latex else "notebook"
+
+
 def chart_images(lab: Lab) -> list[str]:
     """Return the names of the images that the chart and its users start."""
-    return ["proxy", "hub", "notebook", *([MULTI] if lab.spec.multi_kernel else [])]
+    family = notebook_family(lab)
+    return ["proxy", "hub", family, *([joined_family(family)] if lab.spec.multi_kernel else [])]
 
 
 def find_image_source(lab: Lab) -> tuple[Outcome, str]:
@@ -92,7 +98,8 @@ def push_images(lab: Lab) -> tuple[Outcome, str]:
     if carried:
         _keep_digests(lab, {name: image.digest for name, image in carried.items()})
         return Outcome.UNCHANGED, "the images are in the bundle"
-    built = {image.name: image for image in _build(lab, chart_images(lab))}
+    started = {image.name for image in _select(lab)}
+    built = {image.name: image for image in _build(lab, chart_images(lab)) if image.name in started}
     archive = lab.store.fetch([PROVISIONER], lab.reporter)[PROVISIONER]
     provisioner = registry.load_archive(lab.engine, archive, lab.image_reference(PROVISIONER))
     wanted = {PROVISIONER_NAME: (lab.image_reference(PROVISIONER), provisioner)}
@@ -180,7 +187,9 @@ def _pull(reference: str) -> Action:
 
 
 def _select(lab: Lab) -> list[Image]:
-    return load_catalog().select(chart_images(lab), pythons_of(lab))
+    """Return the images that are started; what they stand on stays on the machine that builds them."""
+    names = chart_images(lab)
+    return [image for image in load_catalog().select(names, pythons_of(lab)) if image.repository in names]
 
 
 def _keep_digests(lab: Lab, digests: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.images.catalog import load_catalog
 from kubelab_helpers.images.registry import registry_state
 from kubelab_helpers.lab.context import HTTP_NODE_PORT, Lab
-from kubelab_helpers.lab.images import digests_of, pythons_of
+from kubelab_helpers.lab.images import digests_of, notebook_family, pythons_of
 from kubelab_helpers.release import deploy
 from kubelab_helpers.release.helm import Helm
 from kubelab_helpers.release.values import CHART, validate_values
@@ -31,7 +31,8 @@ def values_of(lab: Lab) -> dict[str, Any]:
     """Return the release's values: kubelab's own, with those of kubelab.yaml over them."""
     catalog = load_catalog()
     api_addresses = [lab.spec.address_of(host.name) for host in lab.spec.control_planes]
-    own = deploy.chart_values(catalog, pythons_of(lab), digests_of(lab), api_addresses)
+    family = notebook_family(lab)
+    own = deploy.chart_values(catalog, pythons_of(lab), digests_of(lab), api_addresses, family=family)
     values = merge(own, lab.spec.values)
     validate_values(values)
     return values

@@ -14,7 +14,6 @@ from kubelab_helpers.cluster.health import api_client, is_pod_ready, wait_until_
 from kubelab_helpers.images.catalog import ImageCatalog
 from kubelab_helpers.release.helm import Revision
 
-MULTI = "notebook-multi"
 RELEASE = "jupyterhub"
 NAMESPACE = "jupyterhub"
 ADMIN_SECRET = f"{RELEASE}-hub-admin"
@@ -30,25 +29,43 @@ class HubHealth:
     unready: tuple[str, ...]
 
 
+def joined_family(family: str) -> str:
+    """Return the name of the image that joins those of a family of notebooks."""
+    return f"{family}-multi"
+
+
 def chart_values(
-    catalog: ImageCatalog, pythons: Sequence[str], digests: Mapping[str, str], api_addresses: Sequence[str]
+    catalog: ImageCatalog,
+    pythons: Sequence[str],
+    digests: Mapping[str, str],
+    api_addresses: Sequence[str],
+    *,
+    family: str = "notebook",
 ) -> dict[str, Any]:
-    """Return what kubelab knows and the chart asks: images by digest, the Pythons, the API servers' addresses."""
+    """Return what kubelab knows and the chart asks: images by digest, the Pythons, the API servers' addresses.
+
+    `family`: the images per Python that users start, `notebook` or a variant of it.
+    """
+    usual = family == "notebook"
     notebooks = [
         {
             "version": version,
             "endOfLife": catalog.pythons[version].end_of_life.isoformat(),
-            "image": {"digest": digests[f"notebook-py{version}"]},
+            "image": {
+                **({} if usual else {"repository": f"kubelab/{family}"}),
+                "digest": digests[f"{family}-py{version}"],
+            },
             **({"default": True} if position == 0 else {}),
         }
         for position, version in enumerate(sorted(pythons, key=_minor, reverse=True))
     ]
-    if MULTI in digests:
-        image = catalog.images[MULTI]
+    multi = joined_family(family)
+    if multi in digests:
+        image = catalog.images[multi]
         joined: dict[str, Any] = {
             "repository": f"kubelab/{image.repository}",
             "tag": image.tag,
-            "digest": digests[MULTI],
+            "digest": digests[multi],
         }
         told = ", ".join(sorted(pythons, key=_minor))
         notebooks.append(

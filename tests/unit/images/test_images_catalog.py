@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +69,31 @@ def test_selection_by_image_family_and_python(real: ImageCatalog) -> None:
         return [image.name for image in real.select(asked, pythons)]
 
     assert names("hub") == ["hub"]
-    assert names("notebook-py3.11", pythons=["3.13"]) == ["notebook-py3.11"]
-    assert names("notebook", pythons=["3.13"]) == ["notebook-py3.13"]
-    assert names("notebook") == ["notebook-py3.11", "notebook-py3.13"]
-    one = ["node", "proxy", "hub", "notebook-py3.13", "notebook-multi"]
-    assert [image.name for image in real.select(None, ["3.13"])] == one
+    assert names("base-py3.11", pythons=["3.13"]) == ["system", "base-py3.11"]
+    assert names("base", pythons=["3.13"]) == ["system", "base-py3.13"]
+    assert names("base") == ["system", "base-py3.11", "base-py3.13"]
+    assert names("notebook", pythons=["3.13"]) == ["system", "server", "base-py3.13", "notebook-py3.13"]
+    every = {image.name for image in real.select(None, ["3.13"])}
+    assert every == {"node", "proxy", "hub", *names("notebook", pythons=["3.13"]), "notebook-multi"}
+
+
+def test_an_optional_image_is_there_for_who_names_it(real: ImageCatalog) -> None:
+    variant = {image.name for image in real.select(["notebook-latex"], ["3.13"])}
+    assert variant == {"system", "server", "server-latex", "base-py3.13", "notebook-latex-py3.13"}
+    assert not any("latex" in image.name for image in real.select())
+
+
+def test_notebooks_and_their_variant_carry_the_same_python(real: ImageCatalog) -> None:
+    assert real.images["notebook-py3.11"].below == "server"
+    assert real.images["notebook-latex-py3.11"].below == "server-latex"
+    for name in ("notebook-py3.11", "notebook-latex-py3.11"):
+        assert real.images[name].stands_on[1:] == ("base-py3.11",)
 
 
 def test_an_image_of_several_pythons_brings_theirs_and_stands_on_the_newest(real: ImageCatalog) -> None:
     selected = real.select(["notebook-multi"], ["3.13", "3.8"])
-    assert [image.name for image in selected] == ["notebook-py3.8", "notebook-py3.13", "notebook-multi"]
+    notebooks = [image.name for image in selected if image.repository.startswith("notebook")]
+    assert notebooks == ["notebook-py3.8", "notebook-py3.13", "notebook-multi"]
     assert selected[-1].stands_on == ("notebook-py3.8", "notebook-py3.13")
 
 
@@ -127,8 +143,23 @@ def test_an_unknown_parent_is_refused(tmp_path: Path) -> None:
 def test_a_circle_is_refused_and_shown(tmp_path: Path, names: tuple[str, ...]) -> None:
     parents = (*names[1:], names[0])
     images = {name: {**ENTRY, "parent": parent} for name, parent in zip(names, parents, strict=True)}
-    with pytest.raises(InvalidInputError, match=" -> ".join([*names, names[0]])):
+    with pytest.raises(InvalidInputError, match="stand on each other in a circle: ") as caught:
         load_catalog(written(tmp_path, images), version="1")
+    circle = str(caught.value).rpartition(": ")[2].split(" -> ")
+    assert circle[0] == circle[-1]
+    assert set(pairwise(circle)) == set(zip(names, parents, strict=True))
+
+
+def test_an_argument_that_names_an_unknown_image_is_refused(tmp_path: Path) -> None:
+    images = {"a": {**ENTRY, "base": "debian-trixie", "arguments": {"OTHER": "image:gone"}}}
+    with pytest.raises(InvalidInputError, match="a stands on gone, which is not in the catalogue"):
+        load_catalog(written(tmp_path, images), version="1")
+
+
+def test_an_argument_can_close_a_circle(tmp_path: Path) -> None:
+    first = {**ENTRY, "base": "debian-trixie", "arguments": {"OTHER": "image:b"}}
+    with pytest.raises(InvalidInputError, match="stand on each other in a circle: "):
+        load_catalog(written(tmp_path, {"a": first, "b": {**ENTRY, "parent": "a"}}), version="1")
 
 
 def test_one_image_cannot_stand_on_a_family(tmp_path: Path) -> None:

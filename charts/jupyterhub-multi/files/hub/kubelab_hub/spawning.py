@@ -37,6 +37,10 @@ def make_profile(python: Mapping[str, Any], today: date) -> dict[str, Any]:
     }
 
 
+# The images' JupyterLab reads these settings before its own: https://docs.jupyter.org/en/latest/use/jupyter-directories.html
+COLLABORATION = {"JUPYTER_CONFIG_PATH": "/opt/server/share/kubelab/collaboration"}
+
+
 def leave_options_to_kubespawner(_spawner: KubeSpawner, _options: Mapping[str, Any]) -> None:
     """Do nothing: KubeSpawner 7.1.0 reads the profile itself, and without a hook JupyterHub 6 warns at each spawn."""
 
@@ -64,7 +68,8 @@ def configure_process(c: Any, singleuser: Mapping[str, Any]) -> None:
     """Set what runs in the pod and what it may use; Helm drops a limit that is null."""
     c.Spawner.cmd = [singleuser["cmd"]]
     c.Spawner.default_url = singleuser["defaultUrl"]
-    c.Spawner.environment = {name: str(value) for name, value in singleuser["extraEnv"].items()}
+    environment = COLLABORATION if singleuser["collaboration"]["enabled"] else {}
+    c.Spawner.environment = {**environment, **{name: str(value) for name, value in singleuser["extraEnv"].items()}}
     c.Spawner.cpu_guarantee = singleuser["cpu"].get("guarantee")
     c.Spawner.cpu_limit = singleuser["cpu"].get("limit")
     c.Spawner.mem_guarantee = singleuser["memory"].get("guarantee")

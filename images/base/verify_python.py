@@ -16,7 +16,10 @@ EXTENSIONS = (
 )  # fmt: skip
 # Who builds a Python without Berkeley DB's headers has none; Debian has them in a package of their own since 3.15.
 OF_A_SUITE = ("_dbm", "dbm.ndbm") if sys.version_info < (3, 15) else ()
-PACKAGES = ("ipykernel_launcher", "numpy", "pandas", "matplotlib", "pip")
+PACKAGES = (
+    "numpy", "scipy.linalg", "scipy.optimize", "scipy.sparse", "scipy.stats", "pandas", "matplotlib.pyplot", "pip",
+    "pytest", "black", "flake8", "mypy.build", "psycopg", "pymysql",
+)  # fmt: skip
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What moving a CPython to a prefix of its own takes, wherever it came from. Needs ``ldd`` and ``patchelf``."""
+"""What moving a CPython to a prefix of its own takes, wherever it came from. Needs ``ldd``, ``strip`` and ``patchelf``."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ def bundle_libraries(
         shutil.copy2(path, bundled / soname)
         users.append((bundled / soname, "$ORIGIN"))
     for binary, rpath in users:
+        # Before patchelf and not after it: what it has moved may not be aligned any more once stripped.
+        subprocess.run(["strip", "--strip-unneeded", str(binary)], check=True)
         change = ["--set-rpath", rpath] if rpath else ["--remove-rpath"]
         subprocess.run(["patchelf", *change, str(binary)], check=True)
     return sorted(missing)
