@@ -142,6 +142,8 @@ def _package_component(reference: str, packages: list[Package], url: PackageURL 
     from cyclonedx.model.component_evidence import ComponentEvidence, Occurrence
 
     first = min(packages, key=lambda each: each.location)
+    # Places without a bom-ref of their own come out in the order of their addresses in memory.
+    places = [Occurrence(location=each, bom_ref=f"{reference}#{each}") for each in {each.location for each in packages}]
     types = {"cpython": ComponentType.APPLICATION, "file": ComponentType.FILE}
     scope, _, name = first.name.rpartition("/") if first.kind == "npm" else ("", "", first.name)
     return Component(
@@ -154,12 +156,8 @@ def _package_component(reference: str, packages: list[Package], url: PackageURL 
         cpe=f"cpe:2.3:a:python:python:{first.version}:*:*:*:*:*:*:*" if first.kind == "cpython" else None,
         licenses=licenses_of(first.licenses),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=first.sha256)] if first.sha256 else None,
-        evidence=ComponentEvidence(occurrences=[Occurrence(location=each) for each in _locations(packages)]),
+        evidence=ComponentEvidence(occurrences=places),
     )
-
-
-def _locations(packages: list[Package]) -> list[str]:
-    return sorted({each.location for each in packages})
 
 
 def _image_component(subject: Subject) -> Component:

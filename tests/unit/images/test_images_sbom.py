@@ -48,6 +48,9 @@ def test_the_same_image_gives_the_same_bytes_in_whatever_order_it_is_read() -> N
     contents = whole_image()
     reversed_contents = replace(contents, packages=contents.packages[::-1])
     assert render_bill(SUBJECT, contents) == render_bill(SUBJECT, reversed_contents)
+    places = [Package("pypi", "a", "1", f"/opt/{number}") for number in range(30)]
+    first = bill(Contents(packages=places))["components"][0]["evidence"]["occurrences"]
+    assert [each["location"] for each in first] == sorted(each.location for each in places)
     assert bill()["metadata"]["timestamp"] == "2026-11-25T20:00:03.451224+00:00"
 
 
