@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.cluster.health import api_client, is_pod_ready, wait_until_none
 from kubelab_helpers.images.catalog import ImageCatalog
 from kubelab_helpers.release.helm import Revision
 
 MULTI = "notebook-multi"
+PROVISIONER_NAME, PROVISIONER_REPOSITORY = "provisioner", "local-path-provisioner"
 RELEASE = "jupyterhub"
 NAMESPACE = "jupyterhub"
 ADMIN_SECRET = f"{RELEASE}-hub-admin"
@@ -34,6 +36,22 @@ def chart_values(
     catalog: ImageCatalog, pythons: Sequence[str], digests: Mapping[str, str], api_addresses: Sequence[str]
 ) -> dict[str, Any]:
     """Return what kubelab knows and the chart asks: images by digest, the Pythons, the API servers' addresses."""
+    api = {"networkPolicy": {"apiServer": {"cidrs": [f"{each}/32" for each in api_addresses]}}}
+    return image_values(catalog, pythons, digests) | api
+
+
+def image_values(
+    catalog: ImageCatalog, pythons: Sequence[str], digests: Mapping[str, str], prefix: str = IMAGE_PREFIX
+) -> dict[str, Any]:
+    """Return the values of images that were pushed: by digest, and where they are if that is not the lab's registry.
+
+    `prefix`: what stands before an image's own name, such as `registry.example/team`. KeyError for a digest that lacks.
+    """
+    elsewhere = prefix != IMAGE_PREFIX
+
+    def image(name: str, repository: str) -> dict[str, Any]:
+        return {**({"repository": repository} if elsewhere else {}), "digest": digests[name]}
+
     notebooks = [
         {
             "version": version,
@@ -44,25 +62,17 @@ def chart_values(
         for position, version in enumerate(sorted(pythons, key=_minor, reverse=True))
     ]
     if MULTI in digests:
-        image = catalog.images[MULTI]
-        joined: dict[str, Any] = {
-            "repository": f"kubelab/{image.repository}",
-            "tag": image.tag,
-            "digest": digests[MULTI],
-        }
-        told = ", ".join(sorted(pythons, key=_minor))
+        joined = catalog.images[MULTI]
+        folder = "" if elsewhere else f"{IMAGE_PREFIX.partition('/')[2]}/"
+        told = {"repository": f"{folder}{joined.repository}", "tag": joined.tag, "digest": digests[MULTI]}
+        known = ", ".join(sorted(pythons, key=_minor))
         notebooks.append(
-            {"version": "multi", "displayName": "All Pythons", "description": f"Kernels of {told}.", "image": joined}
+            {"version": "multi", "displayName": "All Pythons", "description": f"Kernels of {known}.", "image": told}
         )
-    return {
-        "images": {
-            "hub": {"digest": digests["hub"]},
-            "proxy": {"digest": digests["proxy"]},
-            "provisioner": {"digest": digests["provisioner"]},
-        },
-        "pythons": notebooks,
-        "networkPolicy": {"apiServer": {"cidrs": [f"{each}/32" for each in api_addresses]}},
-    }
+    images: dict[str, Any] = {"registry": prefix, "notebook": {"repository": "notebook"}} if elsewhere else {}
+    images |= {name: image(name, name) for name in ("hub", "proxy")}
+    images[PROVISIONER_NAME] = image(PROVISIONER_NAME, PROVISIONER_REPOSITORY)
+    return {"images": images, "pythons": notebooks}
 
 
 def input_stamp(chart: Path, values: Mapping[str, Any]) -> str:
