@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kubelab_helpers.errors import InvalidInputError
+from kubelab_helpers.errors import InvalidInputError, KubelabError
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -169,3 +169,22 @@ def _place(keys: Keys, message: str, documents: Sequence[Document]) -> Problem:
             if line := document.lines.get(keys[:end]):
                 return Problem(keys, message, document.name, line)
     return Problem(keys, message, documents[-1].name if documents else "")
+
+
+def require_folder(target: Path) -> None:
+    """Raise InvalidInputError unless the folder that is to hold the file `target` is there."""
+    folder = target.absolute().parent
+    if not folder.is_dir():
+        raise InvalidInputError(f"the folder {folder} is not there", next_step=f"mkdir -p {folder}")
+
+
+def write_whole(target: Path, text: str) -> None:
+    """Write a file whole or not at all; KubelabError, naming it, if that fails."""
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(target)
+    except OSError as error:
+        raise KubelabError(f"{target} was not written: {error.strerror}", repeat=f"df {target.parent}") from error
+    finally:
+        partial.unlink(missing_ok=True)

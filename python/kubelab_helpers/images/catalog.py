@@ -95,16 +95,33 @@ class ImageCatalog:
         `pythons`, or of the default ones. An image that joins others joins those of `pythons`. InvalidInputError for an
         unknown name, or a Python that no image carries.
         """
+        chosen = self._chosen(pythons)
+        wanted = {image.name for image in self.named(names, pythons)}
+        for image in reversed(chosen):
+            if image.name in wanted:
+                wanted.update(image.stands_on)
+        return [image for image in chosen if image.name in wanted]
+
+    def named(self, names: Sequence[str] | None = None, pythons: Sequence[str] | None = None) -> list[Image]:
+        """Return the images that `select` returns, but for the parents that nobody named."""
         versions = self._versions(pythons)
         wanted: set[str] = set()
         usual = dict.fromkeys(each.repository for each in self.images.values() if not each.optional)
         for name in names if names is not None else usual:
             wanted.update(self._named(name, versions))
-        chosen = [self._joining(image, versions) for image in self.images.values()]
-        for image in reversed(chosen):
-            if image.name in wanted:
-                wanted.update(image.stands_on)
-        return [image for image in chosen if image.name in wanted]
+        return [image for image in self._chosen(pythons) if image.name in wanted]
+
+    def one(self, name: str) -> Image:
+        """Return the one image of that name; InvalidInputError for an unknown name, or one that stands for several."""
+        found = self.named([name])
+        if name not in self.images:
+            several = ", ".join(image.name for image in self.images.values() if image.repository == name)
+            raise InvalidInputError(f"{name} is several images", next_step=f"name one of {several}")
+        return found[0]
+
+    def _chosen(self, pythons: Sequence[str] | None) -> list[Image]:
+        versions = self._versions(pythons)
+        return [self._joining(image, versions) for image in self.images.values()]
 
     def _joining(self, image: Image, versions: Sequence[str]) -> Image:
         joined = [self.images[name].python for name in image.joined]

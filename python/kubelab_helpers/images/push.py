@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubelab_helpers.errors import BlockedError, KubelabError
+from kubelab_helpers.images.base import has_image
 from kubelab_helpers.result import Outcome, Reporter, SilentReporter
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def push(
     """Push an image of the engine (`image_id`, else what `reference` names there) to the registry as `reference`.
 
     Nothing is sent if the registry already has exactly this image. Layers that a broken push left there are not sent
-    again. The engine's own credentials apply. KubelabError if the registry refuses, BlockedError without such an image.
+    again. A name that the engine did not have before is taken away. The engine's own credentials apply. KubelabError if
+    the registry refuses, BlockedError without such an image.
     """
     reporter = reporter or SilentReporter()
     task = f"push {reference.rsplit('/', 1)[-1]}"
@@ -60,11 +62,12 @@ def push(
         reporter.finish(task, Outcome.UNCHANGED, str(known))
         return PushedImage(reference, str(known), False)
     repository, tag = sent_as.rsplit(":", 1)
+    is_passing = sent_as != reference or not has_image(engine, reference)
     engine.images.get(image_id or reference).tag(repository, tag)
     try:
         digest = _follow(engine.api.push(repository, tag=tag, stream=True, decode=True), reference, task, reporter)
     finally:
-        if sent_as != reference:
+        if is_passing:
             engine.images.remove(sent_as)
     # The engine forgets under which digest it pushed an image when that name goes; the registry knows.
     changed = digest != known

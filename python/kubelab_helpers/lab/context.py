@@ -80,6 +80,11 @@ class Lab:
         return self.folder / "digests.json"
 
     @property
+    def published_file(self) -> Path:
+        """The digests of what was pushed to other registries, by registry and name."""
+        return self.folder / "published.json"
+
+    @property
     def archives(self) -> Path:
         """The hub's images on their way to hosts elsewhere."""
         return self.folder / "images"

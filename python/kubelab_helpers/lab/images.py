@@ -17,13 +17,13 @@ from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.images import registry
 from kubelab_helpers.images.build import BuiltImage, build, input_hashes
 from kubelab_helpers.images.catalog import Image, load_catalog
+from kubelab_helpers.images.publication import Candidate, publish
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import converge_all
-from kubelab_helpers.release.deploy import joined_family
+from kubelab_helpers.release.deploy import PROVISIONER_NAME, joined_family
 from kubelab_helpers.result import Outcome
 
 PROVISIONER = "image-local-path-provisioner"
-PROVISIONER_NAME = "provisioner"
 PULL_TIMEOUT_SECONDS = 900.0
 
 
@@ -96,22 +96,27 @@ def push_images(lab: Lab) -> tuple[Outcome, str]:
     """Push every image of the chart that this machine's registry does not have, and keep the digests."""
     carried = bundled_images(lab)
     if carried:
-        _keep_digests(lab, {name: image.digest for name, image in carried.items()})
+        keep_digests(lab, {name: image.digest for name, image in carried.items()})
         return Outcome.UNCHANGED, "the images are in the bundle"
     started = {image.name for image in _select(lab)}
-    built = {image.name: image for image in _build(lab, chart_images(lab)) if image.name in started}
+    built = [each for each in _build(lab, chart_images(lab)) if each.name in started]
+    wanted = [provisioner_candidate(lab)]
+    wanted += [Candidate(each.name, each.reference, lab.engine.images.get(each.image_id)) for each in built]
+    pushed = publish(
+        lab.engine, wanted, machine_port=lab.spec.ports.registry, reporter=lab.reporter, repeat="kubelab up"
+    )
+    keep_digests(lab, {each.name: each.digest for each in pushed})
+    changed = sum(each.changed for each in pushed)
+    return (Outcome.CHANGED if changed else Outcome.UNCHANGED), f"{changed} of {len(wanted)} pushed"
+
+
+def provisioner_candidate(lab: Lab, prefix: str = IMAGE_PREFIX) -> Candidate:
+    """Return the volume provisioner's image, which is a third party's part, as it is to be in a registry."""
     archive = lab.store.fetch([PROVISIONER], lab.reporter)[PROVISIONER]
-    provisioner = registry.load_archive(lab.engine, archive, lab.image_reference(PROVISIONER))
-    wanted = {PROVISIONER_NAME: (lab.image_reference(PROVISIONER), provisioner)}
-    wanted |= {name: (image.reference, image.image_id) for name, image in built.items()}
-    digests, pushed = dict[str, str](), 0
-    for name, (reference, image_id) in wanted.items():
-        result = registry.push(
-            lab.engine, reference, image_id, machine_port=lab.spec.ports.registry, reporter=lab.reporter
-        )
-        digests[name], pushed = result.digest, pushed + result.changed
-    _keep_digests(lab, digests)
-    return (Outcome.CHANGED if pushed else Outcome.UNCHANGED), f"{pushed} of {len(wanted)} pushed"
+    here = lab.image_reference(PROVISIONER)
+    image_id = registry.load_archive(lab.engine, archive, here)
+    reference = prefix + here.removeprefix(IMAGE_PREFIX)
+    return Candidate(PROVISIONER_NAME, reference, lab.engine.images.get(image_id))
 
 
 def digests_of(lab: Lab) -> dict[str, str]:
@@ -192,7 +197,8 @@ def _select(lab: Lab) -> list[Image]:
     return [image for image in load_catalog().select(names, pythons_of(lab)) if image.repository in names]
 
 
-def _keep_digests(lab: Lab, digests: dict[str, str]) -> None:
+def keep_digests(lab: Lab, digests: dict[str, str]) -> None:
+    """Keep which digests the lab's registry has, in place of those kept before."""
     lab.folder.mkdir(parents=True, exist_ok=True)
     lab.digests_file.write_text(json.dumps(digests, indent=1, sort_keys=True))
 

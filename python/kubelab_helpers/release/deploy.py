@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.cluster.health import api_client, is_pod_ready, wait_until_none
 from kubelab_helpers.images.catalog import ImageCatalog
 from kubelab_helpers.release.helm import Revision
 
+PROVISIONER_NAME, PROVISIONER_REPOSITORY = "provisioner", "local-path-provisioner"
 RELEASE = "jupyterhub"
 NAMESPACE = "jupyterhub"
 ADMIN_SECRET = f"{RELEASE}-hub-admin"
@@ -46,40 +48,51 @@ def chart_values(
 
     `family`: the images per Python that users start, `notebook` or a variant of it.
     """
-    usual = family == "notebook"
+    api = {"networkPolicy": {"apiServer": {"cidrs": [f"{each}/32" for each in api_addresses]}}}
+    return image_values(catalog, pythons, digests, family=family) | api
+
+
+def image_values(
+    catalog: ImageCatalog,
+    pythons: Sequence[str],
+    digests: Mapping[str, str],
+    prefix: str = IMAGE_PREFIX,
+    *,
+    family: str = "notebook",
+) -> dict[str, Any]:
+    """Return the values of images that were pushed: by digest, and where they are if that is not the lab's registry.
+
+    `prefix`: what stands before an image's own name, such as `registry.example/team`. KeyError for a digest that lacks.
+    """
+    elsewhere = prefix != IMAGE_PREFIX
+    folder = "" if elsewhere else f"{IMAGE_PREFIX.partition('/')[2]}/"
+
+    def image(name: str, repository: str) -> dict[str, Any]:
+        return {**({"repository": repository} if elsewhere else {}), "digest": digests[name]}
+
+    # The chart knows the usual family by itself.
+    own = {} if family == "notebook" else {"repository": f"{folder}{family}"}
     notebooks = [
         {
             "version": version,
             "endOfLife": catalog.pythons[version].end_of_life.isoformat(),
-            "image": {
-                **({} if usual else {"repository": f"kubelab/{family}"}),
-                "digest": digests[f"{family}-py{version}"],
-            },
+            "image": {**own, "digest": digests[f"{family}-py{version}"]},
             **({"default": True} if position == 0 else {}),
         }
         for position, version in enumerate(sorted(pythons, key=_minor, reverse=True))
     ]
     multi = joined_family(family)
     if multi in digests:
-        image = catalog.images[multi]
-        joined: dict[str, Any] = {
-            "repository": f"kubelab/{image.repository}",
-            "tag": image.tag,
-            "digest": digests[multi],
-        }
-        told = ", ".join(sorted(pythons, key=_minor))
+        joined = catalog.images[multi]
+        told = {"repository": f"{folder}{joined.repository}", "tag": joined.tag, "digest": digests[multi]}
+        known = ", ".join(sorted(pythons, key=_minor))
         notebooks.append(
-            {"version": "multi", "displayName": "All Pythons", "description": f"Kernels of {told}.", "image": joined}
+            {"version": "multi", "displayName": "All Pythons", "description": f"Kernels of {known}.", "image": told}
         )
-    return {
-        "images": {
-            "hub": {"digest": digests["hub"]},
-            "proxy": {"digest": digests["proxy"]},
-            "provisioner": {"digest": digests["provisioner"]},
-        },
-        "pythons": notebooks,
-        "networkPolicy": {"apiServer": {"cidrs": [f"{each}/32" for each in api_addresses]}},
-    }
+    images: dict[str, Any] = {"registry": prefix, "notebook": {"repository": "notebook"}} if elsewhere else {}
+    images |= {name: image(name, name) for name in ("hub", "proxy")}
+    images[PROVISIONER_NAME] = image(PROVISIONER_NAME, PROVISIONER_REPOSITORY)
+    return {"images": images, "pythons": notebooks}
 
 
 def input_stamp(chart: Path, values: Mapping[str, Any]) -> str:
