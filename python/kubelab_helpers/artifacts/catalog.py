@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-
 from kubelab_helpers import resources
 from kubelab_helpers.document import read_valid
 from kubelab_helpers.errors import BlockedError, InvalidInputError

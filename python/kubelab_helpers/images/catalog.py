@@ -200,6 +200,21 @@ def _parents_first(images: list[Image]) -> list[Image]:
     waiting = list(images)
     while waiting:
         ready = [image for image in waiting if ordered.keys() >= set(image.stands_on)]
+        if not ready:
+            raise _circle_error(waiting)
         ordered |= {image.name: image for image in ready}
         waiting = [image for image in waiting if image.name not in ordered]
     return list(ordered.values())
+
+
+def _circle_error(waiting: Sequence[Image]) -> InvalidInputError:
+    """Return what keeps every one of these images from being built: they stand on each other, however they do."""
+    from graphlib import CycleError, TopologicalSorter
+
+    try:
+        TopologicalSorter({image.name: image.stands_on for image in waiting}).prepare()
+    except CycleError as error:
+        return InvalidInputError(f"images stand on each other in a circle: {' -> '.join(reversed(error.args[1]))}")
+    known = {image.name for image in waiting}
+    lacking = sorted({name for image in waiting for name in image.stands_on} - known)
+    return InvalidInputError(f"images stand on others that are not in the catalogue: {', '.join(lacking)}")
