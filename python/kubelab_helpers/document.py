@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -14,6 +17,9 @@ from kubelab_helpers.errors import InvalidInputError, KubelabError
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
+
+# The one of libyaml, where PyYAML has it, takes a tenth of the time.
+_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Keys = tuple[str | int, ...]
 """The way to a value from the document's top: keys and list positions."""
@@ -55,9 +61,11 @@ def read_document(file: Path) -> Document:
     Raises InvalidInputError, with file and line, for a syntax error, a key that stands twice, another top.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text) if node else {}
+        loader = _Loader(file.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        # Constructing puts merged keys into the node, which stand elsewhere.
+        lines = dict(_walk_lines(node, (), file)) if node else {}
+        values = loader.construct_document(node) if node else {}
     except (UnicodeDecodeError, yaml.reader.ReaderError) as error:
         raise InvalidInputError(f"{file} is no text in UTF-8: {error}", next_step="Name a YAML file.") from error
     except OSError as error:
@@ -73,7 +81,6 @@ def read_document(file: Path) -> Document:
             f"{file}:1: a mapping is wanted at the top, not a {type(values).__name__}",
             next_step="Begin with a key, such as `name: lab`.",
         )
-    lines = dict(_walk_lines(node, (), file)) if node else {}
     return Document(name=str(file), values=values, lines=lines)
 
 
@@ -95,6 +102,19 @@ def _walk_lines(node: yaml.Node, keys: Keys, file: Path) -> Iterator[tuple[Keys,
             yield from _walk_lines(item, (*keys, position), file)
 
 
+def read_valid(file: Path, schema: Path) -> Any:
+    """Read one of kubelab's own YAML files; InvalidInputError says where its JSON Schema (2020-12) has it wrong."""
+    jsonschema = _load_jsonschema()
+    data = read_document(file).values
+    validator = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
+    error = jsonschema.exceptions.best_match(validator.iter_errors(data))
+    if error is not None:
+        raise InvalidInputError(
+            f"{file.name}: {error.json_path}: {error.message}", next_step=f"mend that entry; {schema.name} is beside it"
+        )
+    return data
+
+
 def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
     """Return `base` with `override` over it as Helm merges: maps key by key, lists and scalars whole."""
     merged = dict(base)
@@ -107,11 +127,27 @@ def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any
 
 def find_problems(values: Mapping[str, Any], schema: Mapping[str, Any], documents: Sequence[Document]) -> list[Problem]:
     """Return what `schema` has against `values`, each placed in the last of `documents` that says it."""
-    import jsonschema
-
-    validator = jsonschema.Draft7Validator(schema)
+    validator = _load_jsonschema().Draft7Validator(schema)
     errors = sorted(validator.iter_errors(values), key=lambda error: [str(key) for key in error.absolute_path])
     return [problem for error in errors for problem in _explain(error, documents)]
+
+
+def _load_jsonschema() -> ModuleType:
+    """Return jsonschema, without a check for IRIs that no schema here asks for.
+
+    rfc3987-syntax, which Jupyter's packages bring along, takes jsonschema 1 to 3 s to import:
+    https://github.com/python-jsonschema/jsonschema/issues/1428
+    """
+    slow = "rfc3987_syntax"
+    if "jsonschema" not in sys.modules and slow not in sys.modules:
+        sys.modules[slow] = None  # type: ignore[assignment]  # how an import is refused
+        try:
+            import jsonschema
+        finally:
+            del sys.modules[slow]
+    import jsonschema
+
+    return jsonschema
 
 
 def _explain(error: ValidationError, documents: Sequence[Document]) -> Iterator[Problem]:

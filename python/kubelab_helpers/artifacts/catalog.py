@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kubelab_helpers import resources
+from kubelab_helpers.document import read_valid
 from kubelab_helpers.errors import BlockedError, InvalidInputError
 
 FORMAT = 2
@@ -99,16 +98,8 @@ def architecture() -> str:
 
 def load_catalog(path: Path | None = None) -> Catalog:
     """Read and validate the catalogue; InvalidInputError says where it is wrong."""
-    import jsonschema
-
     source = path or resources.path("host-setup/artifacts.yaml")
-    data = yaml.safe_load(source.read_text())
-    schema = json.loads(resources.path("host-setup/artifacts.schema.json").read_text())
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(data))
-    if error is not None:
-        raise InvalidInputError(
-            f"{source.name}: {error.json_path}: {error.message}", next_step="mend that entry; the schema is beside it"
-        )
+    data = read_valid(source, resources.path("host-setup/artifacts.schema.json"))
     artifacts = {each.name: each for each in _read_artifacts(data["artifacts"], data["versions"])}
     catalog = Catalog(artifacts, _listed(data["versions"]).get("kubernetes", ()))
     for artifact in artifacts.values():

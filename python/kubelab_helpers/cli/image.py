@@ -47,10 +47,16 @@ def build_images(
     names: Annotated[list[str] | None, typer.Argument(help="Images; all of the lab by default.")] = None,
     python: PythonOption = None,
     all_pythons: AllPythonsOption = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many are built at once.", show_default="what CPUs and free memory of the machine carry"
+        ),
+    ] = None,
     file: FileOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Build images whose inputs changed.
+    """Build images whose inputs changed, several at once.
 
     Example: kubelab image build notebook-py3.11
     Example: kubelab image build notebook-multi --python 3.9 --python 3.13
@@ -73,6 +79,7 @@ def build_images(
             source=lab.spec.source,
             bundle=lab.spec.bundle,
             ca_bundle=lab.spec.ca_bundle,
+            jobs=jobs,
         )
     rows = [{**vars(each), "seconds": round(each.seconds, 2)} for each in built]
     if output is Output.JSON:

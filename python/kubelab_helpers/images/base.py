@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kubelab_helpers.artifacts.source import Store
 from kubelab_helpers.errors import KubelabError
+from kubelab_helpers.result import Outcome, Reporter
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 # A registry of this name is never asked, so that nobody else can publish what our builds stand on.
 REPOSITORY = "localhost/kubelab/base-{name}"
+TASK = "root file systems"
 
 
 def base_reference(name: str, key: str) -> str:
@@ -29,6 +33,20 @@ def has_image(engine: DockerClient, reference: str) -> bool:
     except ImageNotFound:
         return False
     return True
+
+
+def import_bases(engine: DockerClient, store: Store, names: Sequence[str], reporter: Reporter) -> None:
+    """Have every named root file system of the artifacts as an image; those that are there are left alone."""
+    keys = {name: store.catalog.key(name) for name in names}
+    missing = [name for name, key in keys.items() if not has_image(engine, base_reference(name, key))]
+    if not missing:
+        return
+    archives = store.fetch(missing, reporter)
+    reporter.start(TASK, total=len(missing))
+    for count, (name, archive) in enumerate(archives.items()):
+        reporter.advance(TASK, count, name)
+        import_base(engine, name, keys[name], archive)
+    reporter.finish(TASK, Outcome.CHANGED, f"{len(missing)} imported")
 
 
 def import_base(engine: DockerClient, name: str, key: str, archive: Path) -> None:

@@ -1,4 +1,4 @@
-"""Building the catalogue's images, parents first, and only those whose inputs changed."""
+"""Building the catalogue's images, parents first, several at a time, and only those whose inputs changed."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 from kubelab_helpers import resources
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX, SourceName, Store
 from kubelab_helpers.cluster.engine import client as running_engine
-from kubelab_helpers.errors import KubelabError
-from kubelab_helpers.hosts.runner import LocalRunner
-from kubelab_helpers.images.base import base_reference, has_image, import_base
+from kubelab_helpers.images.base import base_reference, import_bases
+from kubelab_helpers.images.builder import Builder
 from kubelab_helpers.images.catalog import BASE_PREFIX, IMAGE_ARGUMENT, Image, ImageCatalog, Python, load_catalog
 from kubelab_helpers.images.client import BuildClient, find_build_client
+from kubelab_helpers.images.failure import join_failures
 from kubelab_helpers.images.inputs import image_hash
+from kubelab_helpers.images.schedule import decide_jobs, read_capacity, run_in_order
 from kubelab_helpers.images.secrets import build_secrets
-from kubelab_helpers.result import Outcome, Reporter, SilentReporter
+from kubelab_helpers.result import Reporter, SilentReporter
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 INPUT_LABEL = "io.kubelab.input-hash"
-TASK = "image builds"
 TIMEOUT_SECONDS = 3600.0
 
 
@@ -53,6 +53,7 @@ class BuildContext:
     registry: str
     reporter: Reporter
     ca_bundle: Path | None = None
+    jobs: int | None = None
 
 
 def build(
@@ -65,24 +66,22 @@ def build(
     source: SourceName = "auto",
     bundle: Path | None = None,
     ca_bundle: Path | None = None,
+    jobs: int | None = None,
 ) -> list[BuiltImage]:
-    """Build the named images (all, by default) with their parents, one after another, and return them in that order.
+    """Build the named images (all, by default) with their parents and return them, parents first.
 
-    `pythons` chooses the notebook images; `ca_bundle` is what builds trust, by default what this machine trusts. An
-    image whose inputs are unchanged is left alone. What was built stays built if a later one fails.
+    `pythons` chooses the notebook images; `ca_bundle` is what builds trust, by default what this machine trusts; `jobs`
+    is how many are built at once, by default what the machine carries. An image whose inputs are unchanged is left
+    alone. After a failure none begins any more; what was built stays, and the KubelabError names every one that failed.
     """
     context = BuildContext(
-        engine or running_engine(), load_catalog(), Store(source, bundle), registry, reporter, ca_bundle
+        engine or running_engine(), load_catalog(), Store(source, bundle), registry, reporter, ca_bundle, jobs
     )
     selected = context.catalog.select(names, pythons)
     hashes = input_hashes(selected, context.store, registry)
     current = {image.name: _current(context, image, hashes[image.name]) for image in selected}
     stale = [image for image in selected if current[image.name] is None]
-    made: dict[str, BuiltImage] = {}
-    if stale:
-        reporter.start(TASK, total=len(stale))
-        made = _build_stale(context, stale, hashes)
-        reporter.finish(TASK, Outcome.CHANGED, f"{len(stale)} of {len(selected)} built")
+    made = _build_stale(context, stale, hashes) if stale else {}
     return [made.get(image.name) or _require(current[image.name]) for image in selected]
 
 
@@ -118,21 +117,33 @@ def image_folder(image: Image) -> Path:
 
 def _build_stale(context: BuildContext, stale: Sequence[Image], hashes: Mapping[str, str]) -> dict[str, BuiltImage]:
     client = find_build_client()
-    _import_bases(context, list(dict.fromkeys(name for image in stale for name in image.bases)))
-    made = {}
+    bases = list(dict.fromkeys(name for image in stale for name in image.bases))
+    import_bases(context.engine, context.store, bases, context.reporter)
+    by_name = {image.name: image for image in stale}
+    builder = Builder(context.engine, context.reporter)
+    cpus, available_bytes = read_capacity(context.engine)
     with build_secrets(context.ca_bundle) as secrets:
-        for count, image in enumerate(stale):
-            context.reporter.advance(TASK, count, f"building {image.name}")
-            made[image.name] = _build_one(context, client, image, hashes[image.name], secrets)
-    return made
+        built, failed = run_in_order(
+            {image.name: [name for name in image.stands_on if name in by_name] for image in stale},
+            lambda name: _build_one(context, client, builder, by_name[name], hashes[name], secrets),
+            jobs=decide_jobs(len(stale), cpus, available_bytes, context.jobs),
+            end=builder.children.end,
+        )
+    if failed:
+        not_begun = [name for name in by_name if name not in built and name not in failed]
+        raise join_failures(failed, built=list(built), not_begun=not_begun)
+    return built
 
 
 def _build_one(
-    context: BuildContext, client: BuildClient, image: Image, input_hash: str, secrets: dict[str, Path]
+    context: BuildContext,
+    client: BuildClient,
+    builder: Builder,
+    image: Image,
+    input_hash: str,
+    secrets: dict[str, Path],
 ) -> BuiltImage:
-    reference = image.reference(context.registry)
-    before = _image_id(context.engine, reference)
-    began = time.monotonic()
+    reference, began = image.reference(context.registry), time.monotonic()
     with _build_folder(context, image) as folder:
         command = client.command(
             folder,
@@ -142,15 +153,14 @@ def _build_one(
             secrets=secrets,
             timeout_seconds=TIMEOUT_SECONDS,
         )
-        completed = LocalRunner().run(command)
-    if completed.status != 0:
-        context.reporter.finish(TASK, Outcome.FAILED, image.name)
-        tail = "\n".join(completed.error_text.strip().splitlines()[-30:])
-        raise KubelabError(f"the image {image.name} was not built\n{tail}", repeat=f"kubelab image build {image.name}")
-    _drop_replaced(context.engine, before, reference)
-    built = context.engine.images.get(reference)
+        built = builder.build(image.name, reference, command, repeat=_repeat(context.catalog, image))
     seconds = time.monotonic() - began
     return BuiltImage(image.name, reference, str(built.id), input_hash, True, seconds, built.attrs["Size"])
+
+
+def _repeat(catalog: ImageCatalog, image: Image) -> str:
+    pythons = [f"--python {_python_of(catalog.images[name]).version}" for name in image.joined]
+    return " ".join(["kubelab image build", image.name, *pythons])
 
 
 @contextmanager
@@ -171,16 +181,6 @@ def _build_folder(context: BuildContext, image: Image) -> Iterator[Path]:
     with TemporaryDirectory() as folder:
         Path(folder, "Dockerfile").write_text(environment.from_string(template).render(kernels=kernels))
         yield Path(folder)
-
-
-def _import_bases(context: BuildContext, names: Sequence[str]) -> None:
-    keys = {name: context.store.catalog.key(name) for name in names}
-    missing = [name for name, key in keys.items() if not has_image(context.engine, base_reference(name, key))]
-    if not missing:
-        return
-    for name, archive in context.store.fetch(missing, context.reporter).items():
-        context.reporter.advance(TASK, 0, f"importing {name}")
-        import_base(context.engine, name, keys[name], archive)
 
 
 def _arguments(context: BuildContext, image: Image) -> dict[str, str]:
@@ -235,26 +235,6 @@ def _current(context: BuildContext, image: Image, input_hash: str) -> BuiltImage
     if found.labels.get(INPUT_LABEL) != input_hash:
         return None
     return BuiltImage(image.name, reference, str(found.id), input_hash, False, 0.0, found.attrs["Size"])
-
-
-def _drop_replaced(engine: DockerClient, before: str | None, reference: str) -> None:
-    """Remove the image that lost its name to the new one, unless something still uses it."""
-    from docker.errors import APIError
-
-    if before is None or before == _image_id(engine, reference) or not has_image(engine, before):
-        return
-    if engine.images.get(before).tags:
-        return
-    try:
-        engine.images.remove(before)
-    except APIError as error:
-        # 409: a running node was made from it; it goes with the node.
-        if error.status_code not in {404, 409}:
-            raise
-
-
-def _image_id(engine: DockerClient, reference: str) -> str | None:
-    return str(engine.images.get(reference).id) if has_image(engine, reference) else None
 
 
 def _require(found: BuiltImage | None) -> BuiltImage:

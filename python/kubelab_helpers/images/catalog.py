@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from kubelab_helpers import resources
+from kubelab_helpers.document import read_valid
 from kubelab_helpers.errors import InvalidInputError
 
 BASE_PREFIX = "base:"
@@ -155,15 +155,8 @@ class ImageCatalog:
 
 def load_catalog(path: Path | None = None, version: str | None = None) -> ImageCatalog:
     """Read and validate the catalogue; InvalidInputError says where it is wrong. `version` defaults to the chart's."""
-    import jsonschema
-
     source = path or resources.path("images/catalog.yaml")
-    data = yaml.safe_load(source.read_text())
-    schema = json.loads(resources.path("images/catalog.schema.json").read_text())
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(data))
-    if error is not None:
-        next_step = "mend that entry; catalog.schema.json is beside it"
-        raise InvalidInputError(f"{source.name}: {error.json_path}: {error.message}", next_step=next_step)
+    data = read_valid(source, resources.path("images/catalog.schema.json"))
     pythons = {name: _python(name, entry) for name, entry in data["pythons"].items()}
     _require_sound_parents(data["images"])
     expanded = list(_expand(data["images"], pythons, version or chart_version()))

@@ -110,6 +110,8 @@ def test_every_host_command_has_an_example(run: Run, path: tuple[str, ...]) -> N
         (("up", "--source", "module"), "did you mean modules?"),
         (("up", "--file", "absent.yaml"), "absent.yaml cannot be read"),
         (("image", "build", "notebok"), "there is no image notebok"),
+        (("image", "build", "--python", "3.7"), "there is no image with Python 3.7"),
+        (("image", "build", "--jobs", "0"), "--jobs"),
         (("down",), "down removes the cluster"),
         (("clean",), "Next: kubelab clean --yes"),
     ],

@@ -162,6 +162,22 @@ def test_an_argument_can_close_a_circle(tmp_path: Path) -> None:
         load_catalog(written(tmp_path, {"a": first, "b": {**ENTRY, "parent": "a"}}), version="1")
 
 
+def test_a_circle_through_what_is_joined_is_refused_too(tmp_path: Path) -> None:
+    images = {
+        "family": {**ENTRY, "parent": "all", "per_python": True, "tag": "{python}"},
+        "all": {**ENTRY, "joins": "family"},
+    }
+    with pytest.raises(InvalidInputError, match=r"in a circle: (all|family-py3.13) -> .* -> \1$"):
+        load_catalog(written(tmp_path, images), version="1")
+
+
+def test_a_catalogue_that_is_no_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.yaml"
+    path.write_text("schema: 1\nimages: {a: [}\n")
+    with pytest.raises(InvalidInputError, match=r"catalog\.yaml:2: "):
+        load_catalog(path, version="1")
+
+
 def test_one_image_cannot_stand_on_a_family(tmp_path: Path) -> None:
     images = {
         "family": {**ENTRY, "base": "debian-trixie", "per_python": True, "tag": "{python}"},
