@@ -19,6 +19,8 @@ RELEASE = "jupyterhub"
 NAMESPACE = "jupyterhub"
 ADMIN_SECRET = f"{RELEASE}-hub-admin"
 HEALTH_TIMEOUT_SECONDS = 300.0
+COMPONENT = "app.kubernetes.io/component"
+IMAGE_PULLER = "image-puller"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
@@ -104,7 +106,10 @@ def read_admin(kubeconfig: Path) -> tuple[str, str]:
 
 
 def read_health(kubeconfig: Path, address: str) -> HubHealth:
-    """Ask the hub's health page through the proxy, and the cluster why pods are not ready."""
+    """Ask the hub's health page through the proxy, and the cluster why pods are not ready.
+
+    A pod that still pulls images of users' servers is not asked about: the hub serves without it.
+    """
     import requests
     from kubernetes import client
 
@@ -115,7 +120,7 @@ def read_health(kubeconfig: Path, address: str) -> HubHealth:
         answers = http.get(f"{address}/hub/health", timeout=5).ok
     except requests.RequestException:
         answers = False
-    selector = f"app.kubernetes.io/instance={RELEASE}"
+    selector = f"app.kubernetes.io/instance={RELEASE},{COMPONENT}!={IMAGE_PULLER}"
     with api_client(kubeconfig) as api:
         core = client.CoreV1Api(api)
         pods: list[Any] = [
