@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kubelab_helpers.cluster.placement import Placement
+from kubelab_helpers.release.deploy import find_placements
+
 from .conftest import Manifest, Render
 
 DIGEST = "sha256:" + "1" * 64
@@ -159,6 +162,16 @@ def test_taints_of_the_nodes_are_tolerated_as_the_servers_tolerate_them(render: 
     }
     pod = pod_of(render(values).get("DaemonSet", "jupyterhub-image-puller"))
     assert pod["tolerations"] == [TOLERATION, {"key": "warming-up", "operator": "Exists"}]
+
+
+def test_kubelab_reads_from_it_what_belongs_where(render: Callable[..., Render]) -> None:
+    """The chart alone says so; kubelab's own pulls and the DaemonSets cannot differ."""
+    profiles = [profile(image=OTHER, node_selector=GPU, tolerations=[TOLERATION])]
+    found = find_placements(render({"singleuser": {"profileList": profiles}}).objects)
+    assert sorted(found, key=lambda each: each.images) == [
+        Placement(tuple(DEFAULT_IMAGES)),
+        Placement((OTHER,), GPU, (TOLERATION,)),
+    ]
 
 
 def test_switched_off_nothing_of_it_is_there(render: Callable[..., Render]) -> None:

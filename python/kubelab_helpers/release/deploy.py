@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kubelab_helpers.cluster.health import api_client, is_pod_ready, wait_until_none
+from kubelab_helpers.cluster.placement import Placement, read_placement
 from kubelab_helpers.images.catalog import ImageCatalog
 from kubelab_helpers.release.helm import Revision
 
@@ -78,6 +79,15 @@ def input_stamp(chart: Path, values: Mapping[str, Any]) -> str:
 def is_current(revision: Revision, stamp: str) -> bool:
     """Return whether a revision was made from these inputs and is in force."""
     return revision.description == stamp and revision.status == "deployed"
+
+
+def find_placements(objects: Iterable[Mapping[str, Any]]) -> list[Placement]:
+    """Return which images go where by the release's pullers among `objects`: rendered, or from the API."""
+    return [
+        read_placement(each)
+        for each in objects
+        if each["kind"] == "DaemonSet" and each["metadata"]["labels"].get(COMPONENT) == IMAGE_PULLER
+    ]
 
 
 def ensure_namespace(kubeconfig: Path) -> None:
