@@ -62,7 +62,7 @@ class Render:
     def pods(self) -> Iterator[tuple[Manifest, Manifest]]:
         """Every object that makes a pod and that pod, the storage helper's included, which stands in a ConfigMap."""
         for each in self.objects:
-            if each["kind"] in {"Deployment", "Job"}:
+            if each["kind"] in {"Deployment", "DaemonSet", "Job"}:
                 yield each, {**each["spec"]["template"]}
             elif each["kind"] == "Pod":
                 yield each, each

@@ -84,6 +84,8 @@ def test_images_come_from_the_one_registry(render: Callable[..., Render]) -> Non
     assert images == {
         "registry.example:5000/mirror/kubelab/hub:0.1.0",
         "registry.example:5000/mirror/kubelab/proxy:0.1.0",
+        "registry.example:5000/mirror/kubelab/notebook:0.1.0-py3.13",
+        "registry.example:5000/mirror/kubelab/notebook:0.1.0-py3.11",
         "registry.example:5000/mirror/kubelab/local-path-provisioner:v0.0.30",
     }
     assert "localhost:5000" not in rendered.text

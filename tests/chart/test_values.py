@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kubelab_helpers.document import merge
 from kubelab_helpers.release.schema import read_schema, resolve, walk_leaves
 
 from .conftest import CHART, Render
@@ -107,6 +108,9 @@ def test_every_refusal_of_the_template_is_tested() -> None:
         ({"pythons": [{"version": 3.11}]}, "version"),
         ({"networkPolicy": {"singleuser": {"egress": "some"}}}, "egress"),
         ({"storage": {"provisioner": {"nodePath": "/etc"}}}, "nodePath"),
+        ({"prePuller": {"continuous": {"maxUnavailable": 0}}}, "maxUnavailable"),
+        ({"prePuller": {"continuous": {"maxUnavailable": "25"}}}, "maxUnavailable"),
+        ({"prePuller": {"extraImages": {"other": {"name": "registry.example/other"}}}}, "tag"),
     ],
 )
 def test_what_the_schema_does_not_know_is_refused_by_helm(template: Template, values: Any, message: str) -> None:
@@ -157,12 +161,22 @@ SPECIAL: dict[str, Any] = {
     "singleuser.storage.capacity": "7Gi",
     "singleuser.storage.dynamic.storageAccessModes": ["ReadWriteOncePod"],
     "database.pvc.storage": "7Gi",
+    "prePuller.extraImages": {"other": {"name": "registry.example/other", "tag": "1"}},
     "networkPolicy.apiServer.cidrs": ["192.0.2.1/32"],
     "networkPolicy.apiServer.ports": [7443],
     "storage.provisioner.nodePath": "/srv/volumes",
     # One choice only, until PostgreSQL comes.
     "database.type": None,
 }
+
+BESIDE: dict[str, Any] = {
+    "prePuller.pullProfileListImages": {
+        "singleuser": {
+            "profileList": [{"display_name": "other", "kubespawner_override": {"image": "registry.example/other:1"}}]
+        }
+    }
+}
+"""What must be said beside a value for it to have something to change."""
 
 
 def change(keys: tuple[str, ...], node: Mapping[str, Any]) -> Any:
@@ -206,7 +220,9 @@ def test_each_declared_value_changes_the_render(
     values = copy.deepcopy(value)
     for key in reversed(keys):
         values = {key: values}
-    assert render(values).objects != default.objects
+    beside = BESIDE.get(".".join(keys))
+    before = render(beside) if beside else default
+    assert render(merge(beside or {}, values)).objects != before.objects
 
 
 def test_each_default_is_declared_and_each_declaration_has_a_default() -> None:

@@ -60,6 +60,10 @@ def test_every_scenario_of_ct_is_valid() -> None:
         ("singleuser:\n  uid: 0\n", "values.yaml:2: singleuser.uid: 0 is out of range: the minimum is 1"),
         ("cull:\n  every: 60\n  every: 70\n", "values.yaml:3: cull.every stands twice"),
         ("cull: [\n", "values.yaml:2: "),
+        (
+            "prePuller:\n  extraImages: {r: {name: quay.io/r}}\n",
+            "values.yaml:2: prePuller.extraImages.r: tag is missing",
+        ),
         ("- a\n", "values.yaml:1: a mapping is wanted at the top, not a list"),
     ],
 )

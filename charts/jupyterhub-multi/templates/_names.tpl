@@ -8,6 +8,7 @@
 {{- define "kubelab.proxy.api" -}}{{ .Release.Name }}-proxy-api{{- end }}
 {{- define "kubelab.proxy.public" -}}{{ .Release.Name }}-proxy-public{{- end }}
 {{- define "kubelab.singleuser.name" -}}{{ .Release.Name }}-singleuser{{- end }}
+{{- define "kubelab.imagePuller.name" -}}{{ .Release.Name }}-image-puller{{- end }}
 {{- define "kubelab.secretHook.name" -}}{{ .Release.Name }}-make-secrets{{- end }}
 {{- define "kubelab.test.name" -}}{{ .Release.Name }}-test-hub{{- end }}
 

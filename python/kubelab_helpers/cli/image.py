@@ -1,4 +1,4 @@
-"""The commands `kubelab image`: the images of the catalogue, listed and built."""
+"""The commands `kubelab image`: the images of the catalogue, listed, built, and put onto the nodes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption
 
-image_app = typer.Typer(help="Build and list the images.", no_args_is_help=True)
+image_app = typer.Typer(help="List and build the images, and put them onto the nodes.", no_args_is_help=True)
 PythonOption = Annotated[
     list[str] | None, typer.Option("--python", help="Build for this Python; instead of kubelab.yaml's `pythons`.")
 ]
@@ -91,6 +91,59 @@ def build_images(
         for each in built
     ]
     render.print_table(columns, table)
+
+
+@image_app.command("prepull")
+def prepull_images(
+    node: Annotated[list[str] | None, typer.Option("--node", help="Only this node; may be repeated.")] = None,
+    image: Annotated[
+        list[str] | None, typer.Option("--image", help="Only this image, as in `image list`; may be repeated.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be pulled; do nothing.")] = False,
+    file: FileOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Pull what users' servers start from onto the nodes where one may run, four nodes at a time. `kubelab up` does so.
+
+    What fails is told with its reason, and the rest goes on; exit status 1 then.
+
+    Example: kubelab image prepull
+    Example: kubelab image prepull --node worker-1 --image notebook-py3.11 -o json
+    """
+    from kubelab_helpers.cli import render
+    from kubelab_helpers.lab.context import Lab
+    from kubelab_helpers.lab.description import describe_lab
+    from kubelab_helpers.lab.lock import hold_locks
+    from kubelab_helpers.lab.prepull import decide_pulls, explain_failures, prepull_by_name
+    from kubelab_helpers.lab.pulling import find_missing
+
+    with render.ProgressReporter() as reporter:
+        lab = Lab(describe_lab(file), FOLDER, reporter)
+        if dry_run:
+            decided = decide_pulls(lab, node or (), image or ())
+            pulls = find_missing(lab, decided.wanted)
+        else:
+            with hold_locks(lab):
+                decided, pulls = prepull_by_name(lab, node or (), image or ())
+    if output is Output.JSON:
+        rows = [{**vars(each), "seconds": round(each.seconds, 2)} for each in pulls]
+        render.print_json({"cluster": lab.spec.name, "dry_run": dry_run, "pulls": rows, "others": list(decided.others)})
+    else:
+        done = "would be pulled" if dry_run else "pulled"
+        table = [
+            [
+                each.node,
+                each.image,
+                "FAILED" if each.problem else done if each.changed else "as it was",
+                f"{each.seconds:.1f}",
+            ]
+            for each in pulls
+        ]
+        render.print_table(("node", "image", "", "seconds"), table)
+        for other in decided.others:
+            render.print_text(f"{other}: of another registry, so the cluster's own puller brings it")
+    if error := explain_failures(pulls):
+        raise error
 
 
 def _pythons(file: Path | None, asked: list[str] | None, every: bool) -> list[str]:

@@ -66,7 +66,7 @@ def up(
     from kubelab_helpers.cli import render
     from kubelab_helpers.lab import release
     from kubelab_helpers.lab.lock import hold_lock
-    from kubelab_helpers.lab.stages import run_stages
+    from kubelab_helpers.lab.stages import require_success, run_stages
     from kubelab_helpers.release.deploy import read_admin
     from kubelab_helpers.result import Outcome
 
@@ -81,11 +81,12 @@ def up(
         render.print_json(
             {"address": address, "admin": admin, "password_file": str(lab.password_file), "stages": stages}
         )
-        return
-    render.print_table(("stage", "outcome", "seconds", "detail"), render.stage_rows(results))
-    changed = any(each.outcome is Outcome.CHANGED for each in results)
-    render.print_text(f"{sum(each.seconds for each in results):.1f} s. " + ("" if changed else "Nothing changed."))
-    render.print_text(f"Hub:      {address}\nAdmin:    {admin}\nPassword: in {lab.password_file}")
+    else:
+        render.print_table(("stage", "outcome", "seconds", "detail"), render.stage_rows(results))
+        changed = any(each.outcome is not Outcome.UNCHANGED for each in results)
+        render.print_text(f"{sum(each.seconds for each in results):.1f} s. " + ("" if changed else "Nothing changed."))
+        render.print_text(f"Hub:      {address}\nAdmin:    {admin}\nPassword: in {lab.password_file}")
+    require_success(results)
 
 
 @app.command()

@@ -143,14 +143,14 @@ def wait_until_ready(lab: Lab) -> tuple[Outcome, str]:
     return Outcome.CHANGED if moved else Outcome.UNCHANGED, f"after {time.monotonic() - began:.0f} s"
 
 
-def end_runs(lab: Lab) -> tuple[Outcome, str]:
-    """Write into each host's journal that the run has ended; a run that did not end is continued by the next."""
+def end_runs(lab: Lab, hosts: Sequence[HostSpec] | None = None) -> tuple[Outcome, str]:
+    """Write into the journal of each host, or of these, that the run has ended; one that did not is continued."""
 
     def end(host: HostSpec) -> None:
         runner = lab.runner(host)
         end_run(runner, probe_state(runner, ()))
 
-    for_each(lab.spec.hosts, end)
+    for_each(lab.spec.hosts if hosts is None else hosts, end)
     return Outcome.UNCHANGED, ""
 
 

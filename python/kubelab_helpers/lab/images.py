@@ -1,4 +1,4 @@
-"""The images of a lab: built, in its registry, and on its nodes."""
+"""The images of a lab: built, and in its registry."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from kubelab_helpers.artifacts.bundle import BundledImage, open_bundle, read_ima
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.cluster import engine
 from kubelab_helpers.errors import BlockedError
-from kubelab_helpers.hosts.change import Action, Change
-from kubelab_helpers.hosts.command import Command
-from kubelab_helpers.hosts.facts import HostFacts
-from kubelab_helpers.hosts.plan import Step
-from kubelab_helpers.hosts.spec import NodeSpec
 from kubelab_helpers.images import registry
 from kubelab_helpers.images.build import BuiltImage, build, input_hashes
 from kubelab_helpers.images.catalog import Image, load_catalog
 from kubelab_helpers.images.publication import Candidate, publish
 from kubelab_helpers.lab.context import Lab
-from kubelab_helpers.lab.parallel import converge_all
 from kubelab_helpers.release.deploy import PROVISIONER_NAME, joined_family
 from kubelab_helpers.result import Outcome
 
 PROVISIONER = "image-local-path-provisioner"
-PULL_TIMEOUT_SECONDS = 900.0
 
 
 def pythons_of(lab: Lab) -> list[str]:
@@ -41,6 +34,11 @@ def chart_images(lab: Lab) -> list[str]:
     """Return the names of the images that the chart and its users start."""
     family = notebook_family(lab)
     return ["proxy", "hub", family, *([joined_family(family)] if lab.spec.multi_kernel else [])]
+
+
+def select_images(lab: Lab) -> list[Image]:
+    """Return the images of the catalogue that the chart and its users start, not what those stand on."""
+    return load_catalog().named(chart_images(lab), pythons_of(lab))
 
 
 def find_image_source(lab: Lab) -> tuple[Outcome, str]:
@@ -98,7 +96,7 @@ def push_images(lab: Lab) -> tuple[Outcome, str]:
     if carried:
         keep_digests(lab, {name: image.digest for name, image in carried.items()})
         return Outcome.UNCHANGED, "the images are in the bundle"
-    started = {image.name for image in _select(lab)}
+    started = {image.name for image in select_images(lab)}
     built = [each for each in _build(lab, chart_images(lab)) if each.name in started]
     wanted = [provisioner_candidate(lab)]
     wanted += [Candidate(each.name, each.reference, lab.engine.images.get(each.image_id)) for each in built]
@@ -128,13 +126,13 @@ def digests_of(lab: Lab) -> dict[str, str]:
 def image_references(lab: Lab) -> dict[str, str]:
     """Return the reference of every image that the chart and its users start, by name."""
     return {PROVISIONER_NAME: lab.image_reference(PROVISIONER)} | {
-        image.name: image.reference(IMAGE_PREFIX) for image in _select(lab)
+        image.name: image.reference(IMAGE_PREFIX) for image in select_images(lab)
     }
 
 
 def image_keys(lab: Lab) -> dict[str, str]:
     """Return the hash of what each of those images is built from, by name."""
-    hashes = input_hashes(_select(lab), lab.store)
+    hashes = input_hashes(select_images(lab), lab.store)
     return {
         name: lab.store.catalog.key(lab.artifact(PROVISIONER)) if name == PROVISIONER_NAME else hashes[name]
         for name in image_references(lab)
@@ -159,42 +157,6 @@ def bundled_images(lab: Lab) -> dict[str, BundledImage]:
             next_step="make it again with `kubelab bundle create` and the same kubelab.yaml",
         )
     return {}
-
-
-def prepull_images(lab: Lab) -> tuple[Outcome, str]:
-    """Have the notebook images on every node that runs users' servers, so that no user waits for a pull."""
-    digests = digests_of(lab)
-    started_by_users = [image for image in _select(lab) if image.python or image.joined]
-    references = [f"{image.reference(IMAGE_PREFIX)}@{digests[image.name]}" for image in started_by_users]
-    hosts = lab.spec.workers or lab.spec.control_planes
-    made = converge_all(lab, hosts, (pull_step(references),), lab.parts(), lambda host: f"pull on {host.name}")
-    return (Outcome.CHANGED if made else Outcome.UNCHANGED), f"{made} pulls"
-
-
-def pull_step(references: Sequence[str]) -> Step:
-    """Return the step that pulls images by digest through the node's own registry configuration."""
-
-    def desire(facts: HostFacts, spec: NodeSpec) -> list[Change]:
-        return [_pull(reference) for reference in references]
-
-    return Step("images", desire)
-
-
-def _pull(reference: str) -> Action:
-    name, _, digest = reference.partition("@")
-    repository, _, tag = name.rpartition(":")
-    pull = ("ctr", "--namespace=k8s.io", "images", "pull", "--hosts-dir=/etc/containerd/certs.d")
-    # kubelet asks by repository@digest; containerd's CRI keeps that name for what it pulled itself.
-    wanted = f"{repository}@{digest}"
-    command = Command((*pull, wanted), timeout_seconds=PULL_TIMEOUT_SECONDS)
-    stamp_name = "pull-" + repository.replace("/", "-").replace(":", "-") + "-" + tag
-    return Action(stamp_name, f"pull {name}", digest, (command,))
-
-
-def _select(lab: Lab) -> list[Image]:
-    """Return the images that are started; what they stand on stays on the machine that builds them."""
-    names = chart_images(lab)
-    return [image for image in load_catalog().select(names, pythons_of(lab)) if image.repository in names]
 
 
 def keep_digests(lab: Lab, digests: dict[str, str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kubelab_helpers.cluster import credentials, etcd, kubeadm, members
+from kubelab_helpers.cluster.kubectl import read_items
+from kubelab_helpers.cluster.placement import NodeTraits, Taint, read_placement, select_images
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.cluster.upgrade import parse_version
 from kubelab_helpers.errors import BlockedError, KubelabError
@@ -16,6 +18,8 @@ from kubelab_helpers.hosts.state import probe_state
 from kubelab_helpers.hosts.steps.runtime import PROGRAM_PATHS
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import converge_all, for_each
+from kubelab_helpers.lab.pulling import find_pull, pull_images
+from kubelab_helpers.release.deploy import COMPONENT, IMAGE_PULLER, NAMESPACE
 
 JOINS_AT_ONCE = 4
 """Each join starts the network's pods on its node and asks the API server for certificates."""
@@ -127,9 +131,10 @@ def join_hosts(lab: Lab, hosts: Sequence[HostSpec], *, at_once: int) -> int:
     if not waiting:
         return 0
     acting = lab.runner(find_acting_host(lab))
-    for host in waiting:
-        if JOIN in planned[host]:
-            _forget(lab, host)
+    coming = [host for host in waiting if JOIN in planned[host]]
+    for host in coming:
+        _forget(lab, host)
+    _pull_before(lab, acting, coming)
     if any(host.role == "control-plane" for host in waiting):
         issued = credentials.issue_control_plane_credentials(acting, lab.spec.kubernetes_version)
     else:
@@ -151,6 +156,31 @@ def _plan_joins(lab: Lab, hosts: Sequence[HostSpec]) -> dict[HostSpec, list[str]
         return [each.change.id for each in plan.changes]
 
     return dict(zip(hosts, for_each(hosts, read), strict=True))
+
+
+def _pull_before(lab: Lab, acting: Runner, hosts: Sequence[HostSpec]) -> None:
+    """Have on the hosts what the cluster's users start from, before a first user's server can be sent there.
+
+    A failure keeps nobody from joining: it is told, and the cluster's own puller goes on where the host has joined. So
+    it does with what labels that the host is given later bring.
+    """
+    pullers = read_items(acting, "daemonsets", f"--namespace={NAMESPACE}", f"--selector={COMPONENT}={IMAGE_PULLER}")
+    placements = [read_placement(each) for each in pullers]
+    found = select_images(placements, [_expect_traits(lab, host) for host in hosts])
+    wanted = {
+        host: tuple(pull for image in found.get(host.name, ()) if (pull := find_pull(image, {}))) for host in hosts
+    }
+    pull_images(lab, {host: images for host, images in wanted.items() if images}, give_up=True)
+
+
+def _expect_traits(lab: Lab, host: HostSpec) -> NodeTraits:
+    """Return a node's traits as kubeadm and kubelet will make them."""
+    kept_free = host.role == "control-plane" and lab.spec.workers
+    return NodeTraits(
+        host.name,
+        {"kubernetes.io/hostname": host.name, "kubernetes.io/os": "linux"},
+        (Taint(members.CONTROL_PLANE_LABEL, "NoSchedule"),) if kept_free else (),
+    )
 
 
 def _read_stamps(lab: Lab, hosts: Sequence[HostSpec]) -> dict[str, dict[str, str]]:

@@ -12,7 +12,7 @@ from kubelab_helpers.hosts.executor import read_plan
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.images.build import find_stale
 from kubelab_helpers.images.registry import registry_state
-from kubelab_helpers.lab import cluster, delivery, images, release, upkeep
+from kubelab_helpers.lab import cluster, delivery, images, prepull, pulling, release, upkeep
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.joining import find_founder, plan_step, read_stamped, require_same_version
 from kubelab_helpers.lab.parallel import for_each
@@ -76,7 +76,9 @@ def preview_stages(lab: Lab) -> list[Preview]:
     installed = readable and lab.kubeconfig.exists() and lab.digests_file.exists()
     if not lab.spec.has_containers:
         found.append(Preview("delivery", _preview_delivery(lab) if installed and not found[-1].changes else None))
-    found.append(Preview("release", _preview_release(lab) if installed and not found[-1].changes else None))
+    settled = installed and not found[-1].changes
+    found.append(Preview("prepull", _preview_prepull(lab) if settled else None))
+    found.append(Preview("release", _preview_release(lab) if settled else None))
     return found
 
 
@@ -127,6 +129,11 @@ def _stale(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
 
 def _preview_delivery(lab: Lab) -> tuple[str, ...]:
     return tuple(each.summary for each in delivery.find_missing(lab))
+
+
+def _preview_prepull(lab: Lab) -> tuple[str, ...]:
+    missing = pulling.find_missing(lab, prepull.decide_pulls(lab).wanted)
+    return tuple(f"{each.node}: pull {each.image}" for each in missing)
 
 
 def _is_running(existing: dict[str, nodes.NodeState], name: str) -> bool:

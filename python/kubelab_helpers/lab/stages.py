@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kubelab_helpers.errors import BlockedError, KubelabError
-from kubelab_helpers.lab import cluster, delivery, images, machine, release, upkeep
+from kubelab_helpers.lab import cluster, delivery, images, machine, prepull, release, upkeep
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.result import Outcome, StageResult
 
@@ -50,8 +50,8 @@ HUB_STAGES: tuple[Stage, ...] = (
     Stage("images", "hub, proxy and notebook images are built", images.build_images),
     Stage("push", "the images are in the registry", images.push_images),
     Stage("delivery", "registries on hosts elsewhere have the images", delivery.deliver_images),
+    Stage("prepull", "what users' servers start from is on the nodes", prepull.prepull_images),
     Stage("release", "the chart is installed", release.install_chart),
-    Stage("prepull", "the notebook images are on the nodes", images.prepull_images),
     Stage("healthy", "the hub answers", release.wait_until_healthy),
 )
 CLOSING_STAGES = (Stage("record", "each host's journal says that the run has ended", cluster.end_runs),)
@@ -64,7 +64,10 @@ STAGES: tuple[Stage, ...] = (*OPENING_STAGES, *CLUSTER_STAGES, *HUB_STAGES, *CLO
 
 
 def run_stages(lab: Lab, stages: Sequence[Stage] = STAGES, overall: str = OVERALL) -> list[StageResult]:
-    """Run the stages in order and return how each ended; the first error ends it and says where it was."""
+    """Run the stages in order and return how each ended; the first error ends it and says where it was.
+
+    A stage that says FAILED without an error does not end it: `require_success` is for whoever has the results.
+    """
     results = []
     lab.reporter.start(overall, total=len(stages))
     for count, stage in enumerate(stages):
@@ -79,3 +82,13 @@ def run_stages(lab: Lab, stages: Sequence[Stage] = STAGES, overall: str = OVERAL
         results.append(StageResult(stage.name, outcome, seconds, detail))
         lab.reporter.finish(stage.name, outcome, f"{detail} ({seconds:.1f} s)" if detail else f"{seconds:.1f} s")
     return results
+
+
+def require_success(results: Sequence[StageResult]) -> None:
+    """Require that no stage failed that the others went on without; KubelabError tells which did."""
+    failed = [each for each in results if each.outcome is Outcome.FAILED]
+    if failed:
+        raise KubelabError(
+            "all but this is done\n" + "\n".join(f"{each.name}: {each.detail}" for each in failed),
+            next_step="what failed stands above, with its reason; the same command tries it again",
+        )

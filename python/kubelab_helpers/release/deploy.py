@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.cluster.health import api_client, is_pod_ready, wait_until_none
+from kubelab_helpers.cluster.placement import Placement, read_placement
 from kubelab_helpers.images.catalog import ImageCatalog
 from kubelab_helpers.release.helm import Revision
 
@@ -20,6 +21,8 @@ RELEASE = "jupyterhub"
 NAMESPACE = "jupyterhub"
 ADMIN_SECRET = f"{RELEASE}-hub-admin"
 HEALTH_TIMEOUT_SECONDS = 300.0
+COMPONENT = "app.kubernetes.io/component"
+IMAGE_PULLER = "image-puller"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
@@ -108,6 +111,15 @@ def is_current(revision: Revision, stamp: str) -> bool:
     return revision.description == stamp and revision.status == "deployed"
 
 
+def find_placements(objects: Iterable[Mapping[str, Any]]) -> list[Placement]:
+    """Return which images go where by the release's pullers among `objects`: rendered, or from the API."""
+    return [
+        read_placement(each)
+        for each in objects
+        if each["kind"] == "DaemonSet" and each["metadata"]["labels"].get(COMPONENT) == IMAGE_PULLER
+    ]
+
+
 def ensure_namespace(kubeconfig: Path) -> None:
     """Make the release's namespace, held to the restricted Pod Security Standard."""
     from kubernetes import client
@@ -134,7 +146,10 @@ def read_admin(kubeconfig: Path) -> tuple[str, str]:
 
 
 def read_health(kubeconfig: Path, address: str) -> HubHealth:
-    """Ask the hub's health page through the proxy, and the cluster why pods are not ready."""
+    """Ask the hub's health page through the proxy, and the cluster why pods are not ready.
+
+    A pod that still pulls images of users' servers is not asked about: the hub serves without it.
+    """
     import requests
     from kubernetes import client
 
@@ -145,7 +160,7 @@ def read_health(kubeconfig: Path, address: str) -> HubHealth:
         answers = http.get(f"{address}/hub/health", timeout=5).ok
     except requests.RequestException:
         answers = False
-    selector = f"app.kubernetes.io/instance={RELEASE}"
+    selector = f"app.kubernetes.io/instance={RELEASE},{COMPONENT}!={IMAGE_PULLER}"
     with api_client(kubeconfig) as api:
         core = client.CoreV1Api(api)
         pods: list[Any] = [

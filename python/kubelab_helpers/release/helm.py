@@ -74,6 +74,16 @@ class Helm:
         except Error as error:
             raise _explain(f"helm upgrade --install {release}", error) from error
 
+    def render(self, release: str, namespace: str, chart: Path, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the objects of a release of these values, hooks left out; the cluster is not asked."""
+        from pyhelm3.errors import Error
+
+        call = self._command.template(release, chart, dict(values), namespace=namespace, no_hooks=True)
+        try:
+            return [each for each in asyncio.run(call) if each]
+        except Error as error:
+            raise _explain(f"helm template {release}", error) from error
+
 
 def _revision(entry: Mapping[str, Any]) -> Revision:
     return Revision(int(entry["revision"]), entry["status"], entry["chart"], entry.get("description", ""))

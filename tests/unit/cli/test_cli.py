@@ -18,8 +18,12 @@ import typer
 from kubelab_helpers.cli import kubelab, kubelab_host
 from kubelab_helpers.cli.run import DEBUG_VARIABLE
 from kubelab_helpers.errors import BlockedError, ExitStatus, InvalidInputError, KubelabError, PartlyDoneError
-from kubelab_helpers.lab import stages
+from kubelab_helpers.lab import prepull, stages
 from kubelab_helpers.lab.context import Lab
+from kubelab_helpers.lab.prepull import Decision
+from kubelab_helpers.lab.pulling import Pull
+from kubelab_helpers.release import deploy
+from kubelab_helpers.result import Outcome, StageResult
 
 PROGRAM = Path(sys.executable).parent / "kubelab"
 HOLD = """
@@ -112,6 +116,7 @@ def test_every_host_command_has_an_example(run: Run, path: tuple[str, ...]) -> N
         (("image", "build", "notebok"), "there is no image notebok"),
         (("image", "build", "--python", "3.7"), "there is no image with Python 3.7"),
         (("image", "build", "--jobs", "0"), "--jobs"),
+        (("image", "prepull", "--node", "workr-1"), "kubelab.yaml has no host workr-1; did you mean worker-1?"),
         (("down",), "down removes the cluster"),
         (("clean",), "Next: kubelab clean --yes"),
     ],
@@ -143,6 +148,59 @@ def test_without_an_engine_the_next_step_is_told(run: Run) -> None:
     assert (ended.status, ended.out) == (ExitStatus.BLOCKED, "")
     assert "no container engine answers" in ended.err
     assert "Next: " in ended.err
+
+
+def test_prepull_before_anything_is_pushed(run: Run) -> None:
+    ended = run("image", "prepull", "-o", "json")
+    assert (ended.status, ended.out) == (ExitStatus.BLOCKED, "")
+    assert "no image of this lab has been pushed from here yet" in ended.err
+    assert "Next: `kubelab up` builds and pushes them" in ended.err
+
+
+def test_prepull_answers_and_fails_where_a_pull_failed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done stands in the answer, what failed there too and in the error; exit status 1."""
+    name = "localhost:5000/kubelab/notebook:0.1.0-py3.13"
+    pulls = [
+        Pull("worker-1", name, changed=True, seconds=3.14159),
+        Pull("worker-2", name, changed=False, problem="write /var/lib/containerd: no space left on device"),
+    ]
+    asked: list[tuple[Any, ...]] = []
+
+    def answer(_: Lab, *what: Any) -> tuple[Decision, list[Pull]]:
+        asked.append(what)
+        return Decision({}, ("quay.io/some/image:1",)), pulls
+
+    monkeypatch.setattr(prepull, "prepull_by_name", answer)
+    ended = run("image", "prepull", "--node", "worker-1", "--image", "notebook", "-o", "json")
+    assert (ended.status, asked) == (ExitStatus.FAILED, [(["worker-1"], ["notebook"])])
+    told = json.loads(ended.out)
+    assert told["pulls"] == [
+        {"node": "worker-1", "image": name, "changed": True, "seconds": 3.14, "problem": ""},
+        {"node": "worker-2", "image": name, "changed": False, "seconds": 0.0, "problem": pulls[1].problem},
+    ]
+    assert (told["others"], told["dry_run"]) == (["quay.io/some/image:1"], False)
+    assert ended.err.splitlines() == [
+        f"Error: worker-2: {name}: {pulls[1].problem}",
+        "Repeat it with: kubelab image prepull --node worker-2",
+        "Next: make room on worker-2: `df -h /var/lib/containerd` there",
+    ]
+    ended = run("image", "prepull")
+    assert (ended.status, ended.out.count("FAILED")) == (ExitStatus.FAILED, 1)
+    assert "quay.io/some/image:1: of another registry" in ended.out
+
+
+def test_up_fails_at_its_end_for_what_its_stages_went_on_without(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the answer, so that whoever reads it has the hub's address."""
+    results = [
+        StageResult("prepull", Outcome.FAILED, 1.0, "1 of 2 pulls"),
+        StageResult("release", Outcome.CHANGED, 1.0),
+    ]
+    monkeypatch.setattr(stages, "run_stages", lambda _: results)
+    monkeypatch.setattr(deploy, "read_admin", lambda _: ("admin", "secret"))
+    ended = run("up", "-o", "json")
+    assert ended.status == ExitStatus.FAILED
+    assert json.loads(ended.out)["address"] == "http://127.0.0.1:30080"
+    assert "Error: all but this is done\nprepull: 1 of 2 pulls" in ended.err
 
 
 def test_status_without_a_cluster(run: Run) -> None:

@@ -11,7 +11,7 @@ import pytest
 from kubelab_helpers.hosts.change import Action, Change, Correction, stamp_of
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.file import Directory, File, Program
-from kubelab_helpers.hosts.image import Image
+from kubelab_helpers.hosts.image import Image, PulledImage
 from kubelab_helpers.hosts.kernel import Sysctl
 from kubelab_helpers.hosts.service import Unit
 from kubelab_helpers.hosts.state import FileState, HostState
@@ -26,6 +26,7 @@ SYSCTL = Sysctl("net.ipv4.ip_forward", "1")
 UNIT = Unit("containerd", "s1")
 LATER = Unit("kubelet", "s1", start=False)
 IMAGE = Image("localhost:5000/kubelab/pause:3", DIGEST, Path("/parts/pause"))
+PULLED = PulledImage("localhost:5000/kubelab/notebook:1", f"localhost:5000/kubelab/notebook@{DIGEST}", DIGEST)
 ACTION = Action(
     "kubeadm-init", "kubeadm init", "kubelab", (Command(("kubeadm", "init")),), guards=("/etc/kubernetes/admin.conf",)
 )
@@ -63,6 +64,8 @@ def units(name: str, active: str, enabled: str, stamp: str) -> HostState:
         (LATER, units("kubelet", "inactive", "disabled", "s1"), False),
         (IMAGE, HostState(images={IMAGE.reference: DIGEST}), True),
         (IMAGE, HostState(images={IMAGE.reference: "sha256:0"}), False),
+        (PULLED, HostState(images={PULLED.reference: DIGEST}), True),
+        (PULLED, HostState(images={PULLED.title: DIGEST}), False),
         (ACTION, HostState(stamps={"kubeadm-init": "kubelab"}), True),
         (ACTION, HostState(stamps={"kubeadm-init": "other"}), False),
         (Correction("swap", "turn swap off", ()), HostState(), False),
@@ -72,7 +75,7 @@ def test_satisfied_by(change: Change, state: HostState, satisfied: bool) -> None
     assert change.satisfied_by(state) is satisfied
 
 
-@pytest.mark.parametrize("change", [FILE, PROGRAM, DIRECTORY, SYSCTL, UNIT, LATER, IMAGE, ACTION])
+@pytest.mark.parametrize("change", [FILE, PROGRAM, DIRECTORY, SYSCTL, UNIT, LATER, IMAGE, PULLED, ACTION])
 def test_an_empty_host_satisfies_nothing(change: Change) -> None:
     assert not change.satisfied_by(HostState())
 
@@ -86,6 +89,7 @@ def test_an_empty_host_satisfies_nothing(change: Change) -> None:
         (SYSCTL, ("sysctl:net.ipv4.ip_forward",)),
         (UNIT, ("unit:containerd", "stamp:unit-containerd")),
         (IMAGE, ("images:",)),
+        (PULLED, ("images:",)),
         (ACTION, ("stamp:kubeadm-init", "file:/etc/kubernetes/admin.conf")),
     ],
 )
@@ -122,6 +126,7 @@ def test_watched(change: Change, watched: tuple[str, ...]) -> None:
                 f"ctr --namespace k8s.io images label {IMAGE.reference} io.cri-containerd.pinned=pinned",
             ],
         ),
+        (PULLED, [f"ctr --namespace=k8s.io images pull --hosts-dir=/etc/containerd/certs.d {PULLED.reference}"]),
         (ACTION, ["kubeadm init", "stamp kubeadm-init"]),
     ],
 )

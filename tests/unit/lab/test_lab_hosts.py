@@ -91,6 +91,7 @@ def joins(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         joining, "_plan_joins", lambda _, hosts: {host: seen["planned"].get(host.name, []) for host in hosts}
     )
     monkeypatch.setattr(joining, "find_acting_host", lambda _: HOSTS[0])
+    monkeypatch.setattr(joining, "read_items", lambda *_: [])
     monkeypatch.setattr(joining, "_forget", lambda _, host: seen["forgotten"].append(host.name))
     issued = kubeadm.JoinCredentials("token", "hash")
     monkeypatch.setattr(credentials, "issue_credentials", lambda _: issued)
