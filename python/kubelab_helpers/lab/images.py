@@ -14,9 +14,9 @@ from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.hosts.spec import NodeSpec
-from kubelab_helpers.images import registry
 from kubelab_helpers.images.build import BuiltImage, build, input_hashes
 from kubelab_helpers.images.catalog import Image, load_catalog
+from kubelab_helpers.images.push import load_archive, push
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import converge_all
 from kubelab_helpers.release.deploy import MULTI
@@ -52,33 +52,6 @@ def build_node_image(lab: Lab) -> tuple[Outcome, str]:
     return _summarize(_build(lab, ["node"]))
 
 
-def start_registry(lab: Lab) -> tuple[Outcome, str]:
-    """Start this machine's registry, which container nodes reach too; images of a bundle need none."""
-    if bundled_images(lab):
-        return Outcome.UNCHANGED, "the images are in the bundle"
-    return run_registry(lab, (lab.spec.name, lab.spec.registry_address) if lab.spec.has_containers else None)
-
-
-def start_own_registry(lab: Lab) -> tuple[Outcome, str]:
-    """Start this machine's registry by itself, and the engine; where the lab's nodes are there, they find it too."""
-    engine.ensure_running()
-    there = lab.spec.has_containers and lab.engine.networks.list(names=[f"^{lab.spec.name}$"])
-    return run_registry(lab, (lab.spec.name, lab.spec.registry_address) if there else None)
-
-
-def run_registry(lab: Lab, endpoint: tuple[str, str] | None = None) -> tuple[Outcome, str]:
-    """Start this machine's registry, with an address in a network of the engine."""
-    outcome = registry.start_registry(
-        lab.engine,
-        lab.spec.name,
-        lab.spec.ports.registry,
-        endpoint=endpoint,
-        reporter=lab.reporter,
-        source=lab.spec.source,
-    )
-    return outcome, f"127.0.0.1:{lab.spec.ports.registry}"
-
-
 def build_images(lab: Lab) -> tuple[Outcome, str]:
     """Build what the chart and its users start."""
     if bundled_images(lab):
@@ -94,14 +67,12 @@ def push_images(lab: Lab) -> tuple[Outcome, str]:
         return Outcome.UNCHANGED, "the images are in the bundle"
     built = {image.name: image for image in _build(lab, chart_images(lab))}
     archive = lab.store.fetch([PROVISIONER], lab.reporter)[PROVISIONER]
-    provisioner = registry.load_archive(lab.engine, archive, lab.image_reference(PROVISIONER))
+    provisioner = load_archive(lab.engine, archive, lab.image_reference(PROVISIONER))
     wanted = {PROVISIONER_NAME: (lab.image_reference(PROVISIONER), provisioner)}
     wanted |= {name: (image.reference, image.image_id) for name, image in built.items()}
     digests, pushed = dict[str, str](), 0
     for name, (reference, image_id) in wanted.items():
-        result = registry.push(
-            lab.engine, reference, image_id, machine_port=lab.spec.ports.registry, reporter=lab.reporter
-        )
+        result = push(lab.engine, reference, image_id, access=lab.registry_access, reporter=lab.reporter)
         digests[name], pushed = result.digest, pushed + result.changed
     _keep_digests(lab, digests)
     return (Outcome.CHANGED if pushed else Outcome.UNCHANGED), f"{pushed} of {len(wanted)} pushed"

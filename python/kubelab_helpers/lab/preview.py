@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kubelab_helpers import resources
 from kubelab_helpers.cluster import engine, nodes, renewal, snapshots
+from kubelab_helpers.cluster.registry_secrets import Protection
 from kubelab_helpers.cluster.spec import HostSpec
 from kubelab_helpers.hosts.executor import read_plan
 from kubelab_helpers.hosts.plan import Step
@@ -70,8 +71,7 @@ def preview_stages(lab: Lab) -> list[Preview]:
     if not bundled:
         if not engine.is_running():
             return [*found, Preview("registry and images", ("start Docker, which builds the images",))]
-        registry = registry_state(lab.engine)
-        found.append(Preview("registry", () if registry and registry.is_running else ("start the registry",)))
+        found.append(Preview("registry", _preview_registry(lab)))
         found.append(Preview("images", _stale(lab, images.chart_images(lab))))
     installed = readable and lab.kubeconfig.exists() and lab.digests_file.exists()
     if not lab.spec.has_containers:
@@ -123,6 +123,14 @@ def _preview_stage(
 def _stale(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
     stale = find_stale(names, engine=lab.engine, store=lab.store, pythons=images.pythons_of(lab))
     return tuple(f"build {name}" for name in stale)
+
+
+def _preview_registry(lab: Lab) -> tuple[str, ...]:
+    found = registry_state(lab.engine)
+    if found is None or not found.is_running:
+        return ("start the registry",)
+    same = Protection(found.tls, found.authentication) == lab.spec.registry
+    return () if same else ("start the registry anew, protected otherwise",)
 
 
 def _preview_delivery(lab: Lab) -> tuple[str, ...]:
