@@ -7,10 +7,11 @@ from pathlib import Path
 
 from kubelab_helpers.cluster import authority, certificates, engine, registry_secrets
 from kubelab_helpers.images import registry
-from kubelab_helpers.images.access import RegistryAccess
+from kubelab_helpers.images.access import OWN_HOST, PORT, RegistryAccess
 from kubelab_helpers.images.registry import RegistryState
 from kubelab_helpers.lab.context import REGISTRY_FOLDER, Lab
 from kubelab_helpers.lab.images import bundled_images
+from kubelab_helpers.release.registry import hosting_document, put_hosting
 from kubelab_helpers.result import Outcome
 
 
@@ -26,6 +27,20 @@ def find_access(folder: Path, state: RegistryState) -> RegistryAccess:
     kept = folder / REGISTRY_FOLDER
     login = registry_secrets.read_login(kept) if state.authentication else None
     return RegistryAccess(state.machine_port, tls=state.tls, login=login, folder=kept)
+
+
+def announce_registry(lab: Lab) -> tuple[Outcome, str]:
+    """Write into the cluster where tools find its registry; hosts elsewhere have one that takes nothing from others."""
+    if not lab.spec.has_containers:
+        return Outcome.UNCHANGED, "no container nodes"
+    made = put_hosting(lab.kubeconfig, describe_hosting(lab))
+    return (Outcome.CHANGED if made else Outcome.UNCHANGED), f"localhost:{lab.spec.ports.registry}"
+
+
+def describe_hosting(lab: Lab) -> str:
+    """Return what the cluster says of its registry."""
+    host, pods = f"localhost:{lab.spec.ports.registry}", f"{lab.spec.registry_address}:{PORT}"
+    return hosting_document(host, from_runtime=OWN_HOST, from_pods=pods)
 
 
 def certificate_days(folder: Path) -> int | None:

@@ -48,6 +48,7 @@ CLUSTER_STAGES: tuple[Stage, ...] = (
 OPENING_STAGES = (Stage("source", "the hub's images are in a bundle, or can be built", images.find_image_source),)
 HUB_STAGES: tuple[Stage, ...] = (
     Stage("registry", "the lab's registry runs", registry.start_registry),
+    Stage("hosting", "the cluster says where its registry is", registry.announce_registry),
     Stage("images", "hub, proxy and notebook images are built", images.build_images),
     Stage("push", "the images are in the registry", images.push_images),
     Stage("delivery", "registries on hosts elsewhere have the images", delivery.deliver_images),

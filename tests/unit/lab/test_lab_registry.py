@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from kubelab_helpers.cluster import engine, nodes
 from kubelab_helpers.cluster.registry_secrets import Protection
-from kubelab_helpers.cluster.spec import LabSpec
+from kubelab_helpers.cluster.spec import LabSpec, Ports
 from kubelab_helpers.images.registry import RegistryState
 from kubelab_helpers.lab import down, registry
 from kubelab_helpers.lab.stages import CLUSTER_STAGES
 from kubelab_helpers.result import Outcome
 
-from .support import make_lab
+from .support import HOSTS, make_lab
 
 if TYPE_CHECKING:
     import pytest
@@ -51,6 +53,22 @@ def test_a_folder_without_a_password_makes_none(tmp_path: Path) -> None:
     state = RegistryState("running", 5000, {}, authentication=True)
     assert registry.find_access(tmp_path / ".kubelab", state).login is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cluster_says_how_its_registry_is_reached(tmp_path: Path) -> None:
+    lab = make_lab(tmp_path, LabSpec(ports=Ports(registry=5001)))
+    said = yaml.safe_load(registry.describe_hosting(lab))
+    assert (said["host"], said["hostFromContainerRuntime"], said["hostFromClusterNetwork"]) == (
+        "localhost:5001",
+        "localhost:5000",
+        "172.30.250.2:5000",
+    )
+
+
+def test_hosts_elsewhere_say_nothing_of_a_registry(tmp_path: Path) -> None:
+    """Nobody but kubelab can put anything into theirs."""
+    lab = make_lab(tmp_path, LabSpec(hosts=HOSTS))
+    assert registry.announce_registry(lab) == (Outcome.UNCHANGED, "no container nodes")
 
 
 def test_secrets_are_kept_before_a_node_has_them() -> None:

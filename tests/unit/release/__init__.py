@@ -1,0 +1,1 @@
+"""Unit tests of kubelab_helpers.release."""
