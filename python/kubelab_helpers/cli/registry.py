@@ -53,17 +53,21 @@ def status(output: OutputOption = Output.TEXT) -> None:
 
     client = engine.client()
     found, stored = registry_state(client), stored_bytes(client)
+    returns = engine.starts_with_machine()
     days = certificate_days(FOLDER) if found and found.tls else None
     state = found.status if found else "absent"
     address = f"127.0.0.1:{found.machine_port}" if found else None
     networks = found.addresses if found else {}
     if output is Output.JSON:
         data = {"status": state, "address": address, "networks": networks, "stored_bytes": stored}
+        data["starts_with_machine"] = returns
         protection = {"tls": bool(found and found.tls), "authentication": bool(found and found.authentication)}
         render.print_json({"registry": {**data, **protection, "certificate_days": days}})
     else:
         told = ", ".join(f"{where} in {name}" for name, where in networks.items() if where)
         rows = [["status", state], ["here", address or ""], ["nodes find it at", told]]
+        back = "comes back with Docker" if returns else "`kubelab registry up` starts it: no unit starts Docker"
+        rows.append(["after a restart", back if found else ""])
         rows.append(["protected by", _describe_protection(found, days) if found else ""])
         render.print_table(("registry", ""), [*rows, ["on the disk", _megabytes(stored)]])
     if not found or not found.is_running:
