@@ -141,7 +141,7 @@ def test_a_wrong_password_is_refused_with_the_file_that_has_the_right_one(
         push(client, reference, access=replace(secure, login=login))
     told = f"{caught.value.what}{caught.value.next_step}{caught.value.repeat}"
     assert login is None or str(secure.folder / PASSWORD) in told
-    assert "`kubelab registry up`" in told
+    assert "`kubelab up`" in told
     assert "a wrong password" not in told
     with RegistryContent(secure) as content:
         assert name_of(reference) not in {image.name for image in content.list_images()}

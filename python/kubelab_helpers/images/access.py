@@ -68,7 +68,7 @@ class RegistryAccess:
         has = f"the password in {self.folder / PASSWORD}" if self.login else "a request without a password"
         return KubelabError(
             f"the registry at {self.address} does not accept {has}",
-            next_step=f"{HERE}: `kubelab registry up` there gives it the password of that folder anew",
+            next_step=f"{HERE}: `kubelab up` there gives registry and nodes the password of that folder anew",
         )
 
 

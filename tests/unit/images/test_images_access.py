@@ -77,7 +77,7 @@ def test_a_wrong_password_is_refused_and_not_shown(registry: RegistryAccess, tmp
         assert caught.value.what == (
             f"the registry at {registry.address} does not accept the password in {registry.folder}/password"
         )
-        assert "`kubelab registry up`" in caught.value.next_step
+        assert "`kubelab up`" in caught.value.next_step
         assert "a wrong password" not in f"{caught.value.what}{caught.value.next_step}{caught.value.repeat}"
 
 

@@ -178,7 +178,7 @@ def test_a_wrong_password_is_named_by_its_file_alone(said: str) -> None:
     assert str(caught.value) == (
         "the registry at http://127.0.0.1:5001 does not accept the password in lab/registry/password"
     )
-    assert "`kubelab registry up`" in caught.value.next_step
+    assert "`kubelab up`" in caught.value.next_step
     assert PASSWORD not in f"{caught.value.what}{caught.value.next_step}{caught.value.repeat}"
 
 
