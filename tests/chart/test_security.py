@@ -82,11 +82,13 @@ def test_each_serving_container_has_three_probes(scenario: Render) -> None:
             assert container.spec[probe]["httpGet"]["port"] == "http", container.name
 
 
-def test_pull_secrets_reach_every_pod(render: Callable[..., Render]) -> None:
+def test_pull_secrets_reach_every_pod_and_account(render: Callable[..., Render]) -> None:
     """The storage helper's and the users' included."""
     rendered = render({"imagePullSecrets": [{"name": "login"}]})
     for owner, pod in rendered.pods():
         assert pod["spec"]["imagePullSecrets"] == [{"name": "login"}], owner["metadata"]["name"]
+    for account in rendered.all("ServiceAccount"):
+        assert account["imagePullSecrets"] == [{"name": "login"}], account["metadata"]["name"]
     assert '"imagePullSecrets": [' in rendered.get("ConfigMap", "jupyterhub-hub")["data"]["settings.json"]
 
 

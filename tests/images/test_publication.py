@@ -12,6 +12,7 @@ import pytest
 
 from kubelab_helpers.artifacts.source import Store
 from kubelab_helpers.errors import BlockedError, KubelabError
+from kubelab_helpers.images.access import RegistryAccess
 from kubelab_helpers.images.publication import Candidate, PublishedImage, publish
 from kubelab_helpers.images.push import PORT
 from kubelab_helpers.images.registry import (
@@ -88,7 +89,7 @@ def made(client: docker.DockerClient) -> Iterator[Callable[[str], Any]]:
 def run(client: docker.DockerClient, reference: str, image: Any, **more: Any) -> PublishedImage:
     candidate = Candidate("probe", reference, image)
     again = "kubelab image push probe"
-    return publish(client, [candidate], machine_port=1, reporter=SilentReporter(), repeat=again, **more)[0]
+    return publish(client, [candidate], access=RegistryAccess(1), reporter=SilentReporter(), repeat=again, **more)[0]
 
 
 def test_a_published_tag_changes_only_when_forced(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kubelab_helpers.images.access import RegistryAccess
 from kubelab_helpers.images.push import push
 from kubelab_helpers.images.registry import NAME, registry_state
 
@@ -59,7 +60,7 @@ def pushed(client: docker.DockerClient, port: int) -> Iterator[str]:
     reference = f"localhost:5000/{REPOSITORY}:{tag}"
     client.api.import_image_from_data(content.getvalue(), repository=f"localhost:5000/{REPOSITORY}", tag=tag)
     try:
-        push(client, reference, machine_port=port)
+        push(client, reference, access=RegistryAccess(port))
     finally:
         client.images.remove(reference)
     yield f"{REPOSITORY}:{tag}"

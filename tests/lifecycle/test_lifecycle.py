@@ -14,6 +14,9 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
+import yaml
+from kubernetes import client, config
 
 from kubelab_helpers.cluster import engine
 from kubelab_helpers.errors import ExitStatus
@@ -50,11 +53,11 @@ def outcomes(answer: dict[str, Any]) -> dict[str, str]:
 
 def left_on_machine() -> dict[str, set[str]]:
     """Return what a lab makes on a machine: containers, networks, volumes, mounts and network devices."""
-    client = engine.client()
+    docker = engine.client()
     return {
-        "containers": {name for each in client.containers.list(all=True) if "kubelab" in (name := each.name or "")},
-        "networks": {name for each in client.networks.list() if "kubelab" in (name := each.name or "")},
-        "volumes": {each.name for each in client.volumes.list() if "kubelab" in each.name},
+        "containers": {name for each in docker.containers.list(all=True) if "kubelab" in (name := each.name or "")},
+        "networks": {name for each in docker.networks.list() if "kubelab" in (name := each.name or "")},
+        "volumes": {each.name for each in docker.volumes.list() if "kubelab" in each.name},
         "mounts": {
             line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if "kubelet" in line
         },
@@ -143,6 +146,54 @@ def test_a_lab_from_other_inputs_is_only_replaced_when_asked(tmp_path: Path) -> 
     assert refused.returncode == ExitStatus.BLOCKED
     assert "--replace" in refused.stderr
     assert "another checkout" in refused.stderr
+
+
+def test_a_registry_that_gets_tls_and_a_password_still_serves_the_nodes(tmp_path: Path) -> None:
+    """Kubelet pulls by the node's own authority and password, also for a pod that names no Secret."""
+    (tmp_path / "kubelab.yaml").write_text("registry: {tls: true, authentication: true}\n")
+    try:
+        answer = json.loads(run("up", "--output", "json", cwd=tmp_path).stdout)
+        assert {outcomes(answer)[name] for name in ("secrets", "prepare", "registry", "release")} == {"changed"}
+        again = json.loads(run("up", "--output", "json", cwd=tmp_path).stdout)
+        assert {outcomes(again)[name] for name in ("secrets", "prepare", "registry", "hosting")} == {"unchanged"}
+        assert outcomes(again)["release"] == "unchanged"
+
+        address = json.loads(run("registry", "status", "--output", "json", cwd=tmp_path).stdout)["registry"]["address"]
+        authority = str(tmp_path / ".kubelab/registry/ca.crt")
+        assert requests.get(f"https://{address}/v2/", verify=authority, timeout=10).status_code == 401
+        assert json.loads(run("registry", "list", "--output", "json", cwd=tmp_path).stdout)["images"]
+        connect: Any = config.new_client_from_config
+        core: Any = client.CoreV1Api(connect(str(tmp_path / ".kubelab/kubeconfig")))
+        said = core.read_namespaced_config_map("local-registry-hosting", "kube-public").data
+        assert yaml.safe_load(said["localRegistryHosting.v1"])["host"] == "localhost:5000"
+        for namespace in ("jupyterhub", "jupyterhub-storage"):
+            assert core.read_namespaced_secret("kubelab-registry", namespace).type == "kubernetes.io/dockerconfigjson"
+        digest = json.loads((tmp_path / ".kubelab/digests.json").read_text())["hub"]
+        assert _pull(core, f"localhost:5000/kubelab/hub@{digest}") == "pulled"
+    finally:
+        answer = up()
+    assert outcomes(answer)["registry"] == "changed"
+    assert json.loads(run("status", "--output", "json").stdout)["hub"]["healthy"]
+
+
+def _pull(core: Any, image: str) -> str:
+    """Let kubelet ask the registry for an image, and return `pulled`, or why it was not."""
+    container = {"name": "pull", "image": image, "imagePullPolicy": "Always", "command": ["true"]}
+    body = {"metadata": {"name": "pull"}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+    core.create_namespaced_pod("default", body)
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            found = core.list_namespaced_event("default", field_selector="involvedObject.name=pull").items
+            told = {event.reason: event.message for event in found}
+            if "Pulled" in told:
+                return "pulled"
+            if "Failed" in told:
+                return str(told["Failed"])
+            time.sleep(0.5)
+        return "nothing was heard of it"
+    finally:
+        core.delete_namespaced_pod("pull", "default", grace_period_seconds=0)
 
 
 @pytest.fixture(autouse=True)

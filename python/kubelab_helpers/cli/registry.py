@@ -11,7 +11,9 @@ from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kubelab_helpers.images.access import RegistryAccess
     from kubelab_helpers.images.content import RegistryContent
+    from kubelab_helpers.images.registry import RegistryState
     from kubelab_helpers.lab.context import Lab
     from kubelab_helpers.result import Reporter
 
@@ -25,7 +27,7 @@ def up(file: FileOption = None, output: OutputOption = Output.TEXT) -> None:
     Example: kubelab registry up
     """
     from kubelab_helpers.cli import render
-    from kubelab_helpers.lab.images import start_own_registry
+    from kubelab_helpers.lab.registry import start_own_registry
 
     with render.ProgressReporter() as reporter:
         outcome, address = start_own_registry(_lab(file, reporter))
@@ -47,18 +49,26 @@ def status(output: OutputOption = Output.TEXT) -> None:
     from kubelab_helpers.cluster import engine
     from kubelab_helpers.images.garbage import stored_bytes
     from kubelab_helpers.images.registry import registry_state
+    from kubelab_helpers.lab.registry import certificate_days
 
     client = engine.client()
     found, stored = registry_state(client), stored_bytes(client)
+    returns = engine.starts_with_machine()
+    days = certificate_days(FOLDER) if found and found.tls else None
     state = found.status if found else "absent"
     address = f"127.0.0.1:{found.machine_port}" if found else None
     networks = found.addresses if found else {}
     if output is Output.JSON:
         data = {"status": state, "address": address, "networks": networks, "stored_bytes": stored}
-        render.print_json({"registry": data})
+        data["starts_with_machine"] = returns
+        protection = {"tls": bool(found and found.tls), "authentication": bool(found and found.authentication)}
+        render.print_json({"registry": {**data, **protection, "certificate_days": days}})
     else:
         told = ", ".join(f"{where} in {name}" for name, where in networks.items() if where)
         rows = [["status", state], ["here", address or ""], ["nodes find it at", told]]
+        back = "comes back with Docker" if returns else "`kubelab registry up` starts it: no unit starts Docker"
+        rows.append(["after a restart", back if found else ""])
+        rows.append(["protected by", _describe_protection(found, days) if found else ""])
         render.print_table(("registry", ""), [*rows, ["on the disk", _megabytes(stored)]])
     if not found or not found.is_running:
         sys.exit(1)
@@ -122,7 +132,7 @@ def gc(
     from kubelab_helpers.cluster import engine
     from kubelab_helpers.images.garbage import collect_garbage
 
-    found = collect_garbage(engine.client(), dry_run=dry_run)
+    found = collect_garbage(engine.client(), _access(), dry_run=dry_run)
     if output is Output.JSON:
         render.print_json({"collected": vars(found)})
         return
@@ -157,16 +167,29 @@ def down(
     render.print_text(render.MARKS[outcome])
 
 
+def _describe_protection(found: RegistryState, days: int | None) -> str:
+    left = f", certificate good for {days} days" if days is not None else ""
+    told = [f"TLS{left}"] if found.tls else []
+    told += ["a password"] if found.authentication else []
+    return " and ".join(told) or "nothing: only this machine and its nodes reach it"
+
+
 def _content() -> RegistryContent:
+    from kubelab_helpers.images.content import RegistryContent
+
+    return RegistryContent(_access())
+
+
+def _access() -> RegistryAccess:
     from kubelab_helpers.cluster import engine
     from kubelab_helpers.errors import BlockedError
-    from kubelab_helpers.images.content import RegistryContent
     from kubelab_helpers.images.registry import registry_state
+    from kubelab_helpers.lab.registry import find_access
 
     state = registry_state(engine.client())
     if state is None:
         raise BlockedError("this machine has no registry", next_step="`kubelab registry up` makes one")
-    return RegistryContent(f"http://127.0.0.1:{state.machine_port}")
+    return find_access(FOLDER, state)
 
 
 def _lab(file: Path | None, reporter: Reporter) -> Lab:

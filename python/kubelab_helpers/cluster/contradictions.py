@@ -17,6 +17,7 @@ def find_contradictions(spec: LabSpec) -> list[str]:
         *_twice("hosts: address", [host.address for host in spec.hosts if host.address]),
         *(f"hosts: {host.name}: {fault}" for host in spec.hosts for fault in _faults_of(host)),
         *_mixed(spec.hosts),
+        *_protected(spec),
         *_control_planes(len(spec.control_planes)),
         *_networks(spec),
         *(f"network.nameservers: {text} {fault}" for text in spec.nameservers if (fault := _fault_of_server(text))),
@@ -58,6 +59,15 @@ def _mixed(hosts: Sequence[HostSpec]) -> Iterator[str]:
         yield (
             f"hosts: {', '.join(containers)}: a container node is reached from this machine alone, so that all hosts "
             "are container nodes or none is; give it `ssh` or `local`"
+        )
+
+
+def _protected(spec: LabSpec) -> Iterator[str]:
+    asked = [name for name, wanted in vars(spec.registry).items() if wanted]
+    if asked and not spec.has_containers:
+        yield (
+            f"registry: {' and '.join(asked)}: only this machine's registry has that, from which container nodes pull; "
+            "hosts elsewhere pull from their control planes"
         )
 
 

@@ -18,7 +18,11 @@ from kubelab_helpers.result import Outcome
 if TYPE_CHECKING:
     from docker import DockerClient
 
+    from kubelab_helpers.hosts.runner import Runner
+
 START_TIMEOUT_SECONDS = 60.0
+SYSTEMD = Path("/run/systemd/system")
+"""There where systemd is PID 1: sd_booted(3)."""
 DAEMON_LOG = Path("/var/log/kubelab-dockerd.log")
 
 
@@ -57,12 +61,21 @@ def ensure_running() -> Outcome:
         )
     if shutil.which("dockerd") is None:
         _install()
-    if Path("/run/systemd/system").is_dir():
+    if SYSTEMD.is_dir():
         LocalRunner().check(Command(("systemctl", "enable", "--now", "docker")))
     else:
         _start_directly()
     _wait_until_running()
     return Outcome.CHANGED
+
+
+def starts_with_machine(runner: Runner | None = None) -> bool:
+    """Return whether systemd starts the engine with the machine, and so each container that was not stopped by hand.
+
+    The socket alone is not enough: it starts the engine when somebody asks it for something.
+    """
+    asked = Command(("systemctl", "is-enabled", "--quiet", "docker.service"), timeout_seconds=10)
+    return SYSTEMD.is_dir() and (runner or LocalRunner()).run(asked).status == 0
 
 
 def _install() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from kubelab_helpers.cluster.registry_secrets import CERTIFICATE, HTPASSWD, KEY, RegistrySecrets
 from kubelab_helpers.hosts.change import Change, stamp_of
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.file import Directory, File, Program
@@ -35,17 +36,29 @@ NAMESPACE = "kubelab"
 TRANSFER_SECONDS = 1800
 
 
-def configure(root: str, address: str, *, read_only: bool = False) -> dict[str, Any]:
-    """Return the configuration of a registry that keeps what it has in `root` and listens at `address`."""
+def configure(
+    root: str, address: str, *, read_only: bool = False, secrets: RegistrySecrets | None = None, folder: str = ""
+) -> dict[str, Any]:
+    """Return the configuration of a registry that keeps what it has in `root` and listens at `address`.
+
+    `folder`: where the registry finds the files of `secrets`. Distribution would make an htpasswd file that is not
+    there, and log its password.
+    """
     storage: dict[str, Any] = {"filesystem": {"rootdirectory": root}, "delete": {"enabled": True}}
     if read_only:
         storage["maintenance"] = {"readonly": {"enabled": True}}
-    return {
+    http: dict[str, Any] = {"addr": address, "headers": {"X-Content-Type-Options": ["nosniff"]}}
+    if secrets and secrets.server:
+        http["tls"] = {"certificate": f"{folder}/{CERTIFICATE}", "key": f"{folder}/{KEY}", "minimumtls": "tls1.2"}
+    found = {
         "version": 0.1,
         "log": {"level": "warn", "accesslog": {"disabled": True}},
         "storage": storage,
-        "http": {"addr": address, "headers": {"X-Content-Type-Options": ["nosniff"]}},
+        "http": http,
     }
+    if secrets and secrets.login:
+        found["auth"] = {"htpasswd": {"realm": "kubelab", "path": f"{folder}/{HTPASSWD}"}}
+    return found
 
 
 def desire_registry(program: LocalProgram, address: str) -> list[Change]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kubelab_helpers import resources
 from kubelab_helpers.artifacts.source import SourceName
+from kubelab_helpers.cluster.registry_secrets import Protection
 from kubelab_helpers.errors import InvalidInputError
 from kubelab_helpers.hosts.spec import Role
 from kubelab_helpers.hosts.ssh_access import SshAccess
@@ -73,6 +74,7 @@ class LabSpec:
     certificate_sans: tuple[str, ...] = ()
     nameservers: tuple[str, ...] = ()
     ports: Ports = field(default_factory=Ports)
+    registry: Protection = field(default_factory=Protection)
     source: SourceName = "auto"
     bundle: Path | None = None
     ca_bundle: Path | None = None
@@ -166,6 +168,7 @@ def _spec(values: Mapping[str, Any], folder: Path) -> LabSpec:
         certificate_sans=tuple(network.get("certificateSans", ())),
         nameservers=tuple(network.get("nameservers", ())),
         ports=Ports(**values.get("ports", {})),
+        registry=Protection(**values.get("registry", {})),
         source=cast("SourceName", values.get("source", default.source)),
         bundle=folder / bundle if bundle else None,
         ca_bundle=folder / ca_bundle if ca_bundle else None,

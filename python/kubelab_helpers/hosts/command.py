@@ -13,7 +13,9 @@ from kubelab_helpers.errors import KubelabError
 WRITE_FILE = """set -eu
 mkdir -p -- "$(dirname -- "$1")"
 partial="$(dirname -- "$1")/.$(basename -- "$1").kubelab-partial"
-cat > "$partial" || { rm -f "$partial"; exit 1; }
+# Not even for a moment may others read it: it can be a secret.
+rm -f -- "$partial"
+(umask 077; cat > "$partial") || { rm -f "$partial"; exit 1; }
 # A connection that breaks looks like the end of the input: half a file must not take the place of a whole one.
 [ "$(wc -c < "$partial")" -eq "$4" ] || { rm -f "$partial"; echo "$1: the input ended early" >&2; exit 1; }
 chmod "$2" "$partial"

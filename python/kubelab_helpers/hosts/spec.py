@@ -30,10 +30,16 @@ class LocalImage:
 
 @dataclass(frozen=True)
 class RegistryMirror:
-    """What a registry's name in image references stands for on the nodes: its servers' URLs, asked in this order."""
+    """What a registry's name in image references stands for on the nodes: its servers' URLs, asked in this order.
+
+    `authority`: the PEM certificate that must have signed the servers' own, empty for what the host trusts.
+    `authorization`: the header of that name in each request, a secret; empty for none.
+    """
 
     name: str
     urls: tuple[str, ...]
+    authority: bytes = field(default=b"", repr=False)
+    authorization: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

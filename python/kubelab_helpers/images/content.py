@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from kubelab_helpers.errors import BlockedError, InvalidInputError, KubelabError
+from kubelab_helpers.errors import InvalidInputError, KubelabError
+from kubelab_helpers.images.access import RegistryAccess, RegistryClient
 
 if TYPE_CHECKING:
     import requests
 
-TIMEOUT_SECONDS = 30
 PAGE = 100
 # An image's or an index's manifest, in either family of media types.
 MANIFESTS = (
@@ -43,17 +43,14 @@ class StoredImage:
 
 
 class RegistryContent:
-    """A registry at an address such as `http://127.0.0.1:5000`, for the time of a `with` block."""
+    """What this machine's registry has, for the time of a `with` block."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, access: RegistryAccess) -> None:
+        self._client = RegistryClient(access)
 
     def __enter__(self) -> Self:
-        """Begin; BlockedError when nothing answers there as a registry does."""
-        import requests
-
-        self._http = requests.Session()
-        self._http.trust_env = False  # no proxy stands between this machine and itself
+        """Begin; an error says why it cannot be asked."""
+        self._client.__enter__()
         self._ask("GET", "/v2/")
         return self
 
@@ -61,7 +58,7 @@ class RegistryContent:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let the connection go."""
-        self._http.close()
+        self._client.__exit__(kind, error, trace)
 
     def list_images(self) -> list[StoredImage]:
         """Return every tag of every repository, in the order of their names."""
@@ -116,19 +113,12 @@ class RegistryContent:
     def _ask(self, method: str, path: str, *, missing_ok: bool = False) -> requests.Response | None:
         import requests
 
-        headers = {"Accept": ", ".join(MANIFESTS)}
-        try:
-            answer = self._http.request(method, f"{self.address}{path}", headers=headers, timeout=TIMEOUT_SECONDS)
-        except requests.RequestException as error:
-            raise BlockedError(
-                f"no registry answers at {self.address}: {error}",
-                next_step="`kubelab registry up` starts this machine's",
-            ) from error
+        answer = self._client.ask(method, path, ", ".join(MANIFESTS))
         if answer.status_code == requests.codes.not_found and missing_ok:
             return None
         if not answer.ok:
             raise KubelabError(
                 f"the registry answered {method} {path} with {answer.status_code}: {answer.text.strip()[:300]}",
-                repeat=f"curl --request {method} {self.address}{path}",
+                repeat=self._client.access.curl(path, "--request", method),
             )
         return answer

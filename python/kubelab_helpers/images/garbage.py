@@ -10,16 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kubelab_helpers.errors import BlockedError, KubelabError
-from kubelab_helpers.images.registry import (
-    CONFIG_PATH,
-    NAME,
-    ROOT,
-    USER_ID,
-    find_container,
-    initial_files,
-    registry_state,
-    wait_until_answering,
-)
+from kubelab_helpers.images.access import RegistryAccess
+from kubelab_helpers.images.registry import NAME, find_container, registry_state, wait_until_answering
+from kubelab_helpers.images.registry_files import CONFIG_PATH, ROOT, USER_ID, initial_files
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -39,7 +32,7 @@ class Collected:
     dry_run: bool
 
 
-def collect_garbage(engine: DockerClient, *, dry_run: bool = False) -> Collected:
+def collect_garbage(engine: DockerClient, access: RegistryAccess, *, dry_run: bool = False) -> Collected:
     """Remove every manifest without a tag, and every blob that no manifest needs, from this machine's registry.
 
     It is stopped for that time, and running again afterwards, also when this fails. BlockedError without a registry.
@@ -56,7 +49,7 @@ def collect_garbage(engine: DockerClient, *, dry_run: bool = False) -> Collected
     finally:
         if was_running and not dry_run:
             container.start()
-            wait_until_answering(container, state.machine_port)
+            wait_until_answering(container, access)
     return Collected(len(ELIGIBLE.findall(said)), before, stored_bytes(engine), dry_run)
 
 

@@ -17,17 +17,16 @@ from typing import IO, TYPE_CHECKING, Any
 
 from kubelab_helpers.artifacts.cache import READ_BYTES
 from kubelab_helpers.errors import KubelabError
-from kubelab_helpers.images.push import PORT
+from kubelab_helpers.images.access import RegistryAccess, RegistryClient
 
 if TYPE_CHECKING:
-    from requests import Response, Session
+    from requests import Response
 
 LAYOUT = json.dumps({"imageLayoutVersion": "1.0.0"}).encode()
 MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
-TIMEOUT_SECONDS = 60
 
 Opener = Callable[[str], IO[bytes]]
 """Opens a file of a layout by its name in it; KeyError or OSError when there is none."""
@@ -46,21 +45,16 @@ def blob_name(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
 
 
-def copy_image(image: LayoutImage, folder: Path, *, machine_port: int = PORT) -> None:
+def copy_image(image: LayoutImage, folder: Path, access: RegistryAccess) -> None:
     """Copy an image from this machine's registry into the layout `folder`; blobs that are there are not read again.
 
     KubelabError when the registry lacks it, or sends something else than the digest says.
     """
-    import requests
-
     repository = image.reference.partition("/")[2].rpartition(":")[0]
-    base = f"http://127.0.0.1:{machine_port}/v2/{repository}"
-    with requests.Session() as session:
-        session.trust_env = False  # no proxy stands between this machine and itself
-        session.headers["Accept"] = ", ".join(MANIFEST_TYPES)
-        _save(session, f"{base}/manifests/{image.digest}", image.digest, folder)
+    with RegistryClient(access) as registry:
+        _save(registry, f"/v2/{repository}/manifests/{image.digest}", image.digest, folder)
         for digest in list_blobs(image, lambda name: (folder / name).open("rb"))[1:]:
-            _save(session, f"{base}/blobs/{digest}", digest, folder)
+            _save(registry, f"/v2/{repository}/blobs/{digest}", digest, folder)
 
 
 def list_blobs(image: LayoutImage, open_file: Opener) -> list[str]:
@@ -126,7 +120,7 @@ class _Hashing:
         return f"sha256:{self._hash.hexdigest()}"
 
 
-def _save(session: Session, url: str, digest: str, folder: Path) -> None:
+def _save(registry: RegistryClient, path: str, digest: str, folder: Path) -> None:
     import requests
 
     target = folder / blob_name(digest)
@@ -134,16 +128,17 @@ def _save(session: Session, url: str, digest: str, folder: Path) -> None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
+    repeat = registry.access.curl(path)
     try:
-        with session.get(url, stream=True, timeout=TIMEOUT_SECONDS) as answer:
+        with registry.ask("GET", path, ", ".join(MANIFEST_TYPES), stream=True) as answer:
             answer.raise_for_status()
             found = _write(answer, partial)
     except requests.RequestException as error:
         partial.unlink(missing_ok=True)
-        raise KubelabError(f"the registry did not deliver {digest}: {error}", repeat=f"curl -f {url}") from error
+        raise KubelabError(f"the registry did not deliver {digest}: {error}", repeat=repeat) from error
     if found != digest:
         partial.unlink()
-        raise KubelabError(f"the registry delivered {found} for {digest}", repeat=f"curl -f {url}")
+        raise KubelabError(f"the registry delivered {found} for {digest}", repeat=repeat)
     partial.replace(target)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.errors import BlockedError, InvalidInputError, KubelabError, PartlyDoneError
-from kubelab_helpers.images.push import OWN_HOST, image_digest, push
+from kubelab_helpers.images.access import OWN_HOST, RegistryAccess
+from kubelab_helpers.images.push import image_digest, push
 from kubelab_helpers.images.registry import registry_state
 from kubelab_helpers.images.remote import StoredConfiguration, read_configuration
 from kubelab_helpers.result import Reporter
@@ -57,7 +58,7 @@ def publish(
     engine: DockerClient,
     candidates: Sequence[Candidate],
     *,
-    machine_port: int,
+    access: RegistryAccess,
     reporter: Reporter,
     force: bool = False,
     repeat: str = "kubelab image push",
@@ -73,9 +74,9 @@ def publish(
     done: list[PublishedImage] = []
     try:
         for each in candidates if not force else ():
-            require_replaceable(engine, each, machine_port=machine_port)
+            require_replaceable(engine, each, access=access)
         for each in candidates:
-            pushed = push(engine, each.reference, str(each.image.id), machine_port=machine_port, reporter=reporter)
+            pushed = push(engine, each.reference, str(each.image.id), access=access, reporter=reporter)
             done.append(PublishedImage(each.name, pushed.reference, pushed.digest, pushed.changed))
     except KubelabError as error:
         kind = PartlyDoneError if any(each.changed for each in done) else type(error)
@@ -83,13 +84,13 @@ def publish(
     return done
 
 
-def require_replaceable(engine: DockerClient, candidate: Candidate, *, machine_port: int) -> None:
+def require_replaceable(engine: DockerClient, candidate: Candidate, *, access: RegistryAccess) -> None:
     """Raise BlockedError if the registry has other content under this name than may be replaced by this image."""
-    known = image_digest(engine, candidate.reference, machine_port=machine_port)
+    known = image_digest(engine, candidate.reference, access=access)
     digests = {each.rpartition("@")[2] for each in candidate.image.attrs.get("RepoDigests") or ()}
     if known is None or known in digests:
         return
-    stored = read_configuration(engine, candidate.reference, known, machine_port=machine_port)
+    stored = read_configuration(engine, candidate.reference, known, access=access)
     is_own = candidate.reference.startswith(f"{OWN_HOST}/")
     if stored.image_id == candidate.image.id or (is_own and _is_same_make(stored, candidate.image.labels)):
         return

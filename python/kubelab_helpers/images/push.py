@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubelab_helpers.errors import BlockedError, KubelabError
+from kubelab_helpers.images.access import OWN_HOST, RegistryAccess, is_refusal
 from kubelab_helpers.images.base import has_image
 from kubelab_helpers.result import Outcome, Reporter, SilentReporter
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-PORT = 5000
-OWN_HOST = f"localhost:{PORT}"
-"""What every reference names; this machine may reach the same registry by another port."""
+OWN = RegistryAccess()
 
 
 @dataclass(frozen=True)
@@ -43,21 +42,22 @@ def push(
     reference: str,
     image_id: str | None = None,
     *,
-    machine_port: int = PORT,
+    access: RegistryAccess = OWN,
     reporter: Reporter | None = None,
 ) -> PushedImage:
     """Push an image of the engine (`image_id`, else what `reference` names there) to the registry as `reference`.
 
     Nothing is sent if the registry already has exactly this image. Layers that a broken push left there are not sent
-    again. A name that the engine did not have before is taken away. The engine's own credentials apply. KubelabError if
-    the registry refuses, BlockedError without such an image.
+    again. A name that the engine did not have before is taken away. `access` says how this machine's registry is asked;
+    to any other one the engine's own credentials apply. KubelabError if the registry refuses, BlockedError without such
+    an image.
     """
     reporter = reporter or SilentReporter()
     task = f"push {reference.rsplit('/', 1)[-1]}"
     reporter.start(task)
-    sent_as = _name_on_machine(reference, machine_port)
+    sent_as = access.name_on_machine(reference)
     digests = _pushed_digests(engine, image_id or reference, sent_as)
-    known = image_digest(engine, reference, machine_port=machine_port)
+    known = image_digest(engine, reference, access=access)
     if known in digests:
         reporter.finish(task, Outcome.UNCHANGED, str(known))
         return PushedImage(reference, str(known), False)
@@ -65,7 +65,9 @@ def push(
     is_passing = sent_as != reference or not has_image(engine, reference)
     engine.images.get(image_id or reference).tag(repository, tag)
     try:
-        digest = _follow(engine.api.push(repository, tag=tag, stream=True, decode=True), reference, task, reporter)
+        login = _login(reference, access)
+        events = engine.api.push(repository, tag=tag, stream=True, decode=True, auth_config=login)
+        digest = _follow(events, reference, task, reporter, access)
     finally:
         if is_passing:
             engine.images.remove(sent_as)
@@ -75,27 +77,34 @@ def push(
     return PushedImage(reference, digest, changed)
 
 
-def image_digest(engine: DockerClient, reference: str, *, machine_port: int = PORT) -> str | None:
+def image_digest(engine: DockerClient, reference: str, *, access: RegistryAccess = OWN) -> str | None:
     """Return the digest of the manifest that the registry has under this name; None if it has none."""
     from docker.errors import APIError, NotFound
 
+    name, login = access.name_on_machine(reference), _login(reference, access)
     try:
-        return str(engine.images.get_registry_data(_name_on_machine(reference, machine_port)).id)
+        return str(engine.images.get_registry_data(name, auth_config=login).id)
     except NotFound:
         return None
     except APIError as error:
         # The engine's status differs by its version where the registry itself says that there is no such manifest.
         if "manifest unknown" in str(error) or "name unknown" in str(error):
             return None
+        if _is_own(reference) and is_refusal(str(error)):
+            raise access.refusal() from error
         raise KubelabError(
             f"the registry of {reference} did not answer the engine: {error.explanation}",
             next_step="see that the registry runs and that the engine is logged in to it",
         ) from error
 
 
-def _name_on_machine(reference: str, machine_port: int) -> str:
-    host, _, rest = reference.partition("/")
-    return f"localhost:{machine_port}/{rest}" if host == OWN_HOST else reference
+def _is_own(reference: str) -> bool:
+    return reference.startswith(f"{OWN_HOST}/")
+
+
+def _login(reference: str, access: RegistryAccess) -> dict[str, str] | None:
+    """Return the account for a reference: another registry must never see this one's."""
+    return access.engine_login if _is_own(reference) else None
 
 
 def _pushed_digests(engine: DockerClient, image: str, sent_as: str) -> set[str]:
@@ -110,13 +119,17 @@ def _pushed_digests(engine: DockerClient, image: str, sent_as: str) -> set[str]:
     return {each.split("@", 1)[1] for each in known if each.startswith(f"{repository}@")}
 
 
-def _follow(events: Iterable[dict[str, Any]], reference: str, task: str, reporter: Reporter) -> str:
+def _follow(
+    events: Iterable[dict[str, Any]], reference: str, task: str, reporter: Reporter, access: RegistryAccess
+) -> str:
     """Report the push's progress in bytes, and return the digest that ends it; KubelabError if it failed."""
     sent: dict[str, int] = {}
     digest = ""
     for event in events:
         if "error" in event:
             reporter.finish(task, Outcome.FAILED, str(event["error"]))
+            if _is_own(reference) and is_refusal(str(event["error"])):
+                raise access.refusal()
             raise KubelabError(
                 f"{reference} was not pushed: {event['error']}",
                 next_step="see that the registry runs and has space; the same command goes on from there",

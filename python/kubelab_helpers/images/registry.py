@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from kubelab_helpers.artifacts.source import SourceName, Store
-from kubelab_helpers.cluster.registry import configure
+from kubelab_helpers.cluster.registry_secrets import RegistrySecrets
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.change import stamp_of
+from kubelab_helpers.images.access import PORT, RegistryAccess, RegistryClient
 from kubelab_helpers.images.base import has_image
 from kubelab_helpers.images.port import require_free_port
-from kubelab_helpers.images.push import PORT, PushedImage, image_digest, load_archive, push
+from kubelab_helpers.images.push import PushedImage, image_digest, load_archive, push
+from kubelab_helpers.images.registry_files import (
+    CONFIG_PATH,
+    ROOT,
+    UNPROTECTED,
+    USER_ID,
+    configuration_files,
+    initial_files,
+)
 from kubelab_helpers.result import Outcome, Reporter, SilentReporter
 
 if TYPE_CHECKING:
@@ -36,12 +42,9 @@ __all__ = [
 
 NAME = "kubelab-registry"
 ARTIFACT = "image-registry"
-USER_ID = 65532
-ROOT = "/var/lib/registry"
 CLUSTER_LABEL = "io.kubelab.cluster"
 INPUT_LABEL = "io.kubelab.input-hash"
-CONFIG_PATH = "/etc/distribution/config.yml"
-CONFIG = configure(ROOT, f":{PORT}")
+TLS_LABEL, AUTHENTICATION_LABEL = "io.kubelab.registry-tls", "io.kubelab.registry-authentication"
 START_TIMEOUT_SECONDS = 30.0
 
 
@@ -52,6 +55,10 @@ class RegistryState:
     status: str
     machine_port: int
     addresses: dict[str, str]
+    owner: str = ""
+    """The cluster that asked first."""
+    tls: bool = False
+    authentication: bool = False
 
     @property
     def is_running(self) -> bool:
@@ -66,27 +73,36 @@ def registry_state(engine: DockerClient) -> RegistryState | None:
         return None
     bindings = container.attrs["HostConfig"]["PortBindings"] or {}
     published = bindings.get(f"{PORT}/tcp") or [{"HostPort": "0"}]
-    return RegistryState(container.status, int(published[0]["HostPort"]), _addresses(container))
+    return RegistryState(
+        container.status,
+        int(published[0]["HostPort"]),
+        _addresses(container),
+        owner=container.labels.get(CLUSTER_LABEL, ""),
+        tls=TLS_LABEL in container.labels,
+        authentication=AUTHENTICATION_LABEL in container.labels,
+    )
 
 
 def start_registry(
     engine: DockerClient,
     cluster: str,
-    machine_port: int = PORT,
+    access: RegistryAccess,
     *,
+    secrets: RegistrySecrets = UNPROTECTED,
     endpoint: tuple[str, str] | None = None,
     reporter: Reporter | None = None,
     source: SourceName = "auto",
 ) -> Outcome:
-    """Make the registry run at 127.0.0.1:`machine_port` of this machine, and on port 5000 of `endpoint`.
+    """Make the registry run where `access` finds it on this machine, and on port 5000 of `endpoint`.
 
     `endpoint`: a network of the engine and the registry's address there, where container nodes find it. A machine has
     one registry: a second cluster's network is added to it, and it belongs to the cluster that asked first. What it
-    holds is in a volume of the same name, which a new container takes over. BlockedError, naming the holder, if the
-    machine's port is taken.
+    holds is in a volume of the same name, which a new container takes over; other `secrets` mean a new container.
+    BlockedError, naming the holder, if the machine's port is taken.
     """
     image = _ensure_image(engine, Store(source), reporter or SilentReporter())
-    wanted = stamp_of("registry-1", image, yaml.safe_dump(CONFIG), str(machine_port))
+    files = configuration_files(secrets)
+    wanted = stamp_of("registry-1", image, files.pop(CONFIG_PATH), str(access.machine_port), *files.values())
     container = find_container(engine)
     if container is not None and _is_stale(engine, container, wanted):
         _require_own(container, cluster)
@@ -95,14 +111,15 @@ def start_registry(
     if container is not None and container.status == "running" and _is_attached(container, endpoint):
         return Outcome.UNCHANGED
     if container is None or container.status != "running":
-        require_free_port(engine, machine_port)
+        require_free_port(engine, access.machine_port)
     if container is None:
-        container = _create(engine, image, endpoint, cluster, machine_port, wanted)
+        labels = {CLUSTER_LABEL: cluster, INPUT_LABEL: wanted} | _describe(secrets)
+        container = _create(engine, image, endpoint, access.machine_port, labels, secrets)
     if endpoint is not None:
         _attach(engine, container, *endpoint)
     if container.status != "running":
         container.start()
-    wait_until_answering(container, machine_port)
+    wait_until_answering(container, access)
     return Outcome.CHANGED
 
 
@@ -153,7 +170,8 @@ def _require_own(container: Container, cluster: str) -> None:
     if container.status == "running" and owner != cluster:
         raise BlockedError(
             f"this machine's registry belongs to the lab {owner} and was started with other settings",
-            next_step="give this lab the same registry port, or take the other lab down first",
+            next_step="give this lab the same registry port, with neither TLS nor authentication in either lab, or "
+            "take the other lab down first",
         )
 
 
@@ -169,13 +187,12 @@ def _create(
     engine: DockerClient,
     image: str,
     endpoint: tuple[str, str] | None,
-    cluster: str,
     machine_port: int,
-    input_hash: str,
+    labels: dict[str, str],
+    secrets: RegistrySecrets,
 ) -> Container:
     from docker.types import LogConfig
 
-    labels = {CLUSTER_LABEL: cluster, INPUT_LABEL: input_hash}
     engine.volumes.create(NAME, labels=labels)
     api = engine.api
     networking: Any = None
@@ -203,22 +220,14 @@ def _create(
         networking_config=networking,
     )
     container = engine.containers.get(created["Id"])
-    container.put_archive("/", initial_files())
+    container.put_archive("/", initial_files(secrets))
     return container
 
 
-def initial_files() -> bytes:
-    """Return a tar of the configuration, and of the volume's top folder so that the registry's user may write there."""
-    content = yaml.safe_dump(CONFIG).encode()
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w") as archive:
-        folder = tarfile.TarInfo(ROOT.lstrip("/"))
-        folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o750, USER_ID, USER_ID
-        archive.addfile(folder)
-        file = tarfile.TarInfo(CONFIG_PATH.lstrip("/"))
-        file.size, file.mode = len(content), 0o644
-        archive.addfile(file, io.BytesIO(content))
-    return written.getvalue()
+def _describe(secrets: RegistrySecrets) -> dict[str, str]:
+    """Return the labels that say how the registry is to be asked."""
+    found = {TLS_LABEL: secrets.server, AUTHENTICATION_LABEL: secrets.login}
+    return {label: "true" for label, protected in found.items() if protected}
 
 
 def _is_attached(container: Container, endpoint: tuple[str, str] | None) -> bool:
@@ -235,19 +244,14 @@ def _attach(engine: DockerClient, container: Container, network: str, address: s
     wanted.connect(container, ipv4_address=address)
 
 
-def wait_until_answering(container: Container, machine_port: int) -> None:
+def wait_until_answering(container: Container, access: RegistryAccess) -> None:
     """Wait until the registry answers on this machine; KubelabError with the end of its log past the deadline."""
-    import requests
-
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    with requests.Session() as session:
-        session.trust_env = False  # no proxy stands between this machine and itself
+    with RegistryClient(access) as client:
         while time.monotonic() < deadline:
-            try:
-                if session.get(f"http://127.0.0.1:{machine_port}/v2/", timeout=2).ok:
+            with suppress(BlockedError):
+                if client.ask("GET", "/v2/", timeout_seconds=2).ok:
                     return
-            except requests.RequestException:
-                pass
             time.sleep(0.1)
     tail = container.logs(tail=5).decode(errors="replace")
     raise KubelabError(

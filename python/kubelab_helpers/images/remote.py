@@ -6,18 +6,20 @@ https://distribution.github.io/distribution/spec/auth/token/
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kubelab_helpers.artifacts.upstream import session as trusting_session
 from kubelab_helpers.errors import BlockedError
+from kubelab_helpers.images.access import OWN_HOST, RegistryAccess, RegistryClient
 from kubelab_helpers.images.content import MANIFESTS
-from kubelab_helpers.images.push import OWN_HOST
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from requests import Response, Session
 
+ACCEPT = ", ".join(MANIFESTS)
 TIMEOUT_SECONDS = 30
 # https://docs.docker.com/reference/cli/docker/image/tag/: the name's host is not where its API is.
 API_HOSTS = {"docker.io": "registry-1.docker.io"}
@@ -35,35 +37,47 @@ class StoredConfiguration:
     labels: dict[str, str]
 
 
-def read_configuration(engine: DockerClient, reference: str, digest: str, *, machine_port: int) -> StoredConfiguration:
+def read_configuration(
+    engine: DockerClient, reference: str, digest: str, *, access: RegistryAccess
+) -> StoredConfiguration:
     """Return the configuration of the image with that manifest; BlockedError when the registry does not show it.
 
-    This machine's logins (`docker login`) apply, and what the engine says of registries without TLS.
+    `access` says how this machine's registry is asked; of others, this machine's logins (`docker login`) apply, and
+    what the engine says of registries without TLS.
     """
     import requests
 
     host, _, rest = reference.partition("/")
     repository = rest.rpartition(":")[0]
-    base = f"{_address(engine, host, machine_port)}/v2/{repository}"
     try:
+        if host == OWN_HOST:
+            with RegistryClient(access) as client:
+                return _read(lambda path: client.ask("GET", path, ACCEPT), repository, digest)
+        address = _address(engine, host)
         with trusting_session() as http:
-            http.trust_env = host != OWN_HOST  # no proxy stands between this machine and itself
-            manifest = _ask(http, f"{base}/manifests/{digest}", host).json()
-            if "config" not in manifest:
-                return StoredConfiguration(None, {})
-            found = manifest["config"]["digest"]
-            config = _ask(http, f"{base}/blobs/{found}", host).json()
+            return _read(lambda path: _ask(http, f"{address}{path}", host), repository, digest)
     except (requests.RequestException, ValueError, KeyError) as error:
         raise BlockedError(
             f"{reference} exists, and what it is could not be read: {error}",
             next_step=f"docker login {host}; or --force, which replaces it unseen",
         ) from error
+
+
+def _read(ask: Callable[[str], Response], repository: str, digest: str) -> StoredConfiguration:
+    def answer(path: str) -> Any:
+        got = ask(f"/v2/{repository}/{path}")
+        got.raise_for_status()
+        return got.json()
+
+    manifest = answer(f"manifests/{digest}")
+    if "config" not in manifest:
+        return StoredConfiguration(None, {})
+    found = manifest["config"]["digest"]
+    config = answer(f"blobs/{found}")
     return StoredConfiguration(found, dict(config.get("config", {}).get("Labels") or {}))
 
 
-def _address(engine: DockerClient, host: str, machine_port: int) -> str:
-    if host == OWN_HOST:
-        return f"http://127.0.0.1:{machine_port}"
+def _address(engine: DockerClient, host: str) -> str:
     known = (engine.info().get("RegistryConfig") or {}).get("IndexConfigs") or {}
     # Docker's own rule: https://docs.docker.com/reference/cli/dockerd/#insecure-registries
     is_local = host.partition(":")[0] in {"localhost", "127.0.0.1"}
@@ -73,12 +87,11 @@ def _address(engine: DockerClient, host: str, machine_port: int) -> str:
 
 def _ask(http: Session, url: str, host: str) -> Response:
     """Return the answer, after a login if the registry wants one."""
-    headers = {"Accept": ", ".join(MANIFESTS)}
+    headers = {"Accept": ACCEPT}
     answer = http.get(url, headers=headers, timeout=TIMEOUT_SECONDS)
     if answer.status_code == 401:
         _log_in(http, answer.headers.get("WWW-Authenticate", ""), host)
         answer = http.get(url, headers=headers, timeout=TIMEOUT_SECONDS)
-    answer.raise_for_status()
     return answer
 
 

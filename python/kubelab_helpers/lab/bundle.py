@@ -10,7 +10,7 @@ from kubelab_helpers.artifacts.source import Store
 from kubelab_helpers.cluster import engine
 from kubelab_helpers.cluster.spec import LabSpec
 from kubelab_helpers.errors import InvalidInputError
-from kubelab_helpers.lab import delivery, images
+from kubelab_helpers.lab import delivery, images, registry
 from kubelab_helpers.lab.context import CHECK_PARTS, PARTS, ROOT_FILE_SYSTEMS, Lab
 from kubelab_helpers.result import SilentReporter
 
@@ -30,7 +30,7 @@ def create_bundle(lab: Lab, target: Path, *, with_hub: bool = True) -> list[str]
     if not with_hub:
         return bundle.create_bundle(names, target, lab.store, lab.reporter)
     engine.ensure_running()
-    images.run_registry(lab)
+    registry.run_registry(lab)
     images.build_images(lab)
     images.push_images(lab)
     with TemporaryDirectory(prefix=".images-", dir=target.parent) as folder:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX, Store
 from kubelab_helpers.cluster import engine, registry, snapshots
+from kubelab_helpers.cluster.certificates import now
 from kubelab_helpers.cluster.nodes import NodeContainer, PublishedPort, container_name, machine_nameservers
+from kubelab_helpers.cluster.registry_secrets import RegistrySecrets, obtain_secrets
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.hosts.distribution import load_distributions
 from kubelab_helpers.hosts.runner import ContainerRunner, LocalRunner, Runner
 from kubelab_helpers.hosts.spec import LocalImage, LocalProgram, NodeSpec, RegistryMirror
 from kubelab_helpers.hosts.ssh import SshRunner
 from kubelab_helpers.hosts.steps.runtime import program_paths
-from kubelab_helpers.images.push import OWN_HOST
+from kubelab_helpers.images.access import OWN_HOST, RegistryAccess
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -49,6 +51,7 @@ CHECK_PARTS = ("image-agnhost",)
 """What only `cluster check` needs."""
 ROOT_FILE_SYSTEMS = ("debian-bookworm", "debian-trixie")
 PARTS = (*NODE_PARTS, *NODE_IMAGES, *CONTROL_PLANE_IMAGES, *snapshots.TOOLS, *TOOL_PARTS)
+REGISTRY_FOLDER = "registry"
 HTTP_NODE_PORT, HTTPS_NODE_PORT, API_PORT = 30080, 30443, 6443
 
 
@@ -83,6 +86,30 @@ class Lab:
     def published_file(self) -> Path:
         """The digests of what was pushed to other registries, by registry and name."""
         return self.folder / "published.json"
+
+    @property
+    def registry_folder(self) -> Path:
+        """What the lab's registry is protected by; see `cluster.registry_secrets`."""
+        return self.folder / REGISTRY_FOLDER
+
+    @cached_property
+    def registry_secrets(self) -> RegistrySecrets:
+        """What the registry is protected by: the folder's, or new ones, of which only this process knows.
+
+        Whoever gives them to a host or the registry keeps them first: `lab.registry.keep_secrets`.
+        """
+        names = ("localhost", "127.0.0.1", self.spec.registry_address)
+        return obtain_secrets(self.registry_folder, self.spec.registry, self.spec.name, names, now())
+
+    @property
+    def registry_access(self) -> RegistryAccess:
+        """How this machine asks the lab's registry."""
+        return RegistryAccess(
+            self.spec.ports.registry,
+            tls=self.spec.registry.tls,
+            login=self.registry_secrets.login,
+            folder=self.registry_folder,
+        )
 
     @property
     def archives(self) -> Path:
@@ -199,11 +226,19 @@ class Lab:
         return (*self.spec.certificate_sans, *public)
 
     def _mirrors(self, host: HostSpec) -> tuple[RegistryMirror, ...]:
-        if host.is_container:
-            addresses: tuple[str, ...] = (self.spec.registry_address,)
-        else:
+        if not host.is_container:
             addresses = self.control_plane_addresses(host)
-        return (RegistryMirror(OWN_HOST, tuple(f"http://{each}:{registry.PORT}" for each in addresses)),)
+            return (RegistryMirror(OWN_HOST, tuple(f"http://{each}:{registry.PORT}" for each in addresses)),)
+        signing, login = self.registry_secrets.authority, self.registry_secrets.login
+        url = f"{'https' if signing else 'http'}://{self.spec.registry_address}:{registry.PORT}"
+        return (
+            RegistryMirror(
+                OWN_HOST,
+                (url,),
+                authority=signing.certificate if signing else b"",
+                authorization=login.authorization if login else "",
+            ),
+        )
 
     def image_reference(self, artifact: str) -> str:
         """Return the reference by which nodes know an image artifact."""

@@ -82,7 +82,7 @@ def export_images(lab: Lab, folder: Path) -> bundle.ImageLayout:
     images = {}
     for count, (name, image) in enumerate(wanted.items()):
         lab.reporter.advance(TASK, count, f"copying {name}")
-        layout.copy_image(image, folder, machine_port=lab.spec.ports.registry)
+        layout.copy_image(image, folder, lab.registry_access)
         files = {layout.blob_name(each): each.partition(":")[2] for each in layout.list_blobs(image, open_file)}
         images[name] = bundle.BundledImage(keys[name], image.reference, image.digest, files)
     (folder / "oci-layout").write_bytes(layout.LAYOUT)
@@ -111,7 +111,7 @@ def _open_source(lab: Lab, images: Sequence[LayoutImage], folder: Path) -> Itera
             yield lambda name: open_file(f"{bundle.IMAGES}/{name}")
         return
     for image in images:
-        layout.copy_image(image, folder, machine_port=lab.spec.ports.registry)
+        layout.copy_image(image, folder, lab.registry_access)
     yield _in_folder(folder)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from kubelab_helpers.artifacts import cache
 from kubelab_helpers.cluster import engine, nodes
+from kubelab_helpers.cluster.registry_secrets import remove_secrets
 from kubelab_helpers.cluster.spec import HostSpec
 from kubelab_helpers.hosts.reset import reset_host
 from kubelab_helpers.lab.context import Lab
@@ -35,6 +36,7 @@ def remove_lab(lab: Lab) -> list[str]:
         if file.exists():
             file.unlink()
             removed.append(f"file {file}")
+    removed += remove_secrets(lab.registry_folder)
     lab.reporter.finish("down", Outcome.CHANGED if removed else Outcome.UNCHANGED, f"{len(removed)} removed")
     return removed
 

@@ -9,10 +9,10 @@ from kubelab_helpers.artifacts.bundle import BundledImage, open_bundle, read_ima
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.cluster import engine
 from kubelab_helpers.errors import BlockedError
-from kubelab_helpers.images import registry
 from kubelab_helpers.images.build import BuiltImage, build, input_hashes
 from kubelab_helpers.images.catalog import Image, load_catalog
 from kubelab_helpers.images.publication import Candidate, publish
+from kubelab_helpers.images.push import load_archive
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.release.deploy import PROVISIONER_NAME, joined_family
 from kubelab_helpers.result import Outcome
@@ -56,33 +56,6 @@ def build_node_image(lab: Lab) -> tuple[Outcome, str]:
     return _summarize(_build(lab, ["node"]))
 
 
-def start_registry(lab: Lab) -> tuple[Outcome, str]:
-    """Start this machine's registry, which container nodes reach too; images of a bundle need none."""
-    if bundled_images(lab):
-        return Outcome.UNCHANGED, "the images are in the bundle"
-    return run_registry(lab, (lab.spec.name, lab.spec.registry_address) if lab.spec.has_containers else None)
-
-
-def start_own_registry(lab: Lab) -> tuple[Outcome, str]:
-    """Start this machine's registry by itself, and the engine; where the lab's nodes are there, they find it too."""
-    engine.ensure_running()
-    there = lab.spec.has_containers and lab.engine.networks.list(names=[f"^{lab.spec.name}$"])
-    return run_registry(lab, (lab.spec.name, lab.spec.registry_address) if there else None)
-
-
-def run_registry(lab: Lab, endpoint: tuple[str, str] | None = None) -> tuple[Outcome, str]:
-    """Start this machine's registry, with an address in a network of the engine."""
-    outcome = registry.start_registry(
-        lab.engine,
-        lab.spec.name,
-        lab.spec.ports.registry,
-        endpoint=endpoint,
-        reporter=lab.reporter,
-        source=lab.spec.source,
-    )
-    return outcome, f"127.0.0.1:{lab.spec.ports.registry}"
-
-
 def build_images(lab: Lab) -> tuple[Outcome, str]:
     """Build what the chart and its users start."""
     if bundled_images(lab):
@@ -100,9 +73,7 @@ def push_images(lab: Lab) -> tuple[Outcome, str]:
     built = [each for each in _build(lab, chart_images(lab)) if each.name in started]
     wanted = [provisioner_candidate(lab)]
     wanted += [Candidate(each.name, each.reference, lab.engine.images.get(each.image_id)) for each in built]
-    pushed = publish(
-        lab.engine, wanted, machine_port=lab.spec.ports.registry, reporter=lab.reporter, repeat="kubelab up"
-    )
+    pushed = publish(lab.engine, wanted, access=lab.registry_access, reporter=lab.reporter, repeat="kubelab up")
     keep_digests(lab, {each.name: each.digest for each in pushed})
     changed = sum(each.changed for each in pushed)
     return (Outcome.CHANGED if changed else Outcome.UNCHANGED), f"{changed} of {len(wanted)} pushed"
@@ -112,7 +83,7 @@ def provisioner_candidate(lab: Lab, prefix: str = IMAGE_PREFIX) -> Candidate:
     """Return the volume provisioner's image, which is a third party's part, as it is to be in a registry."""
     archive = lab.store.fetch([PROVISIONER], lab.reporter)[PROVISIONER]
     here = lab.image_reference(PROVISIONER)
-    image_id = registry.load_archive(lab.engine, archive, here)
+    image_id = load_archive(lab.engine, archive, here)
     reference = prefix + here.removeprefix(IMAGE_PREFIX)
     return Candidate(PROVISIONER_NAME, reference, lab.engine.images.get(image_id))
 

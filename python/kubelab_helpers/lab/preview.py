@@ -7,17 +7,19 @@ from dataclasses import dataclass, field
 
 from kubelab_helpers import resources
 from kubelab_helpers.cluster import engine, nodes, renewal, snapshots
+from kubelab_helpers.cluster.registry_secrets import Protection
 from kubelab_helpers.cluster.spec import HostSpec
 from kubelab_helpers.hosts.executor import read_plan
 from kubelab_helpers.hosts.plan import Step
 from kubelab_helpers.images.build import find_stale
 from kubelab_helpers.images.registry import registry_state
-from kubelab_helpers.lab import cluster, delivery, images, prepull, pulling, release, upkeep
+from kubelab_helpers.lab import cluster, delivery, images, prepull, pulling, registry, release, upkeep
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.joining import find_founder, plan_step, read_stamped, require_same_version
 from kubelab_helpers.lab.parallel import for_each
 from kubelab_helpers.lab.standing import member_stages
 from kubelab_helpers.release import deploy
+from kubelab_helpers.release.registry import read_hosting
 from kubelab_helpers.release.values import CHART
 
 
@@ -70,8 +72,9 @@ def preview_stages(lab: Lab) -> list[Preview]:
     if not bundled:
         if not engine.is_running():
             return [*found, Preview("registry and images", ("start Docker, which builds the images",))]
-        registry = registry_state(lab.engine)
-        found.append(Preview("registry", () if registry and registry.is_running else ("start the registry",)))
+        found.append(Preview("registry", _preview_registry(lab)))
+        if lab.spec.has_containers:
+            found.append(Preview("hosting", _preview_hosting(lab) if readable and lab.kubeconfig.exists() else None))
         found.append(Preview("images", _stale(lab, images.chart_images(lab))))
     installed = readable and lab.kubeconfig.exists() and lab.digests_file.exists()
     if not lab.spec.has_containers:
@@ -125,6 +128,19 @@ def _preview_stage(
 def _stale(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
     stale = find_stale(names, engine=lab.engine, store=lab.store, pythons=images.pythons_of(lab))
     return tuple(f"build {name}" for name in stale)
+
+
+def _preview_registry(lab: Lab) -> tuple[str, ...]:
+    found = registry_state(lab.engine)
+    if found is None or not found.is_running:
+        return ("start the registry",)
+    same = Protection(found.tls, found.authentication) == lab.spec.registry
+    return () if same else ("start the registry anew, protected otherwise",)
+
+
+def _preview_hosting(lab: Lab) -> tuple[str, ...]:
+    same = read_hosting(lab.kubeconfig) == registry.describe_hosting(lab)
+    return () if same else ("write the ConfigMap local-registry-hosting",)
 
 
 def _preview_delivery(lab: Lab) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def push_built(
     pushed = publish(
         lab.engine,
         wanted,
-        machine_port=lab.spec.ports.registry,
+        access=lab.registry_access,
         reporter=lab.reporter,
         force=force,
         repeat=" ".join([*words, *(["--force"] if force else [])]),

@@ -15,6 +15,7 @@ from kubelab_helpers.lab.context import HTTP_NODE_PORT, Lab
 from kubelab_helpers.lab.images import digests_of, notebook_family, pythons_of
 from kubelab_helpers.release import deploy
 from kubelab_helpers.release.helm import Helm
+from kubelab_helpers.release.registry import put_pull_secret
 from kubelab_helpers.release.values import CHART, validate_values
 from kubelab_helpers.result import Outcome
 
@@ -34,25 +35,35 @@ def values_of(lab: Lab) -> dict[str, Any]:
     family = notebook_family(lab)
     own = deploy.chart_values(catalog, pythons_of(lab), digests_of(lab), api_addresses, family=family)
     values = merge(own, lab.spec.values)
+    if lab.spec.registry.authentication:
+        values = deploy.with_pull_secret(values)
     validate_values(values)
     return values
 
 
 def install_chart(lab: Lab) -> tuple[Outcome, str]:
-    """Install or upgrade the release when the chart or its values are others than those in the cluster."""
+    """Install or upgrade the release when the chart or its values are others than those in the cluster.
+
+    Its pull Secrets are there first; the storage's namespace is the chart's own, and nodes need no Secret themselves.
+    """
     if not lab.spec.has_containers:
         _require_reach(lab)
     values = values_of(lab)
     chart = resources.path(CHART)
     stamp = deploy.input_stamp(chart, values)
     helm = helm_of(lab)
+    login = lab.registry_secrets.login
     current = helm.current(deploy.RELEASE, deploy.NAMESPACE)
     if current and deploy.is_current(current, stamp):
         outcome, detail = Outcome.UNCHANGED, f"revision {current.number}"
     else:
         deploy.ensure_namespace(lab.kubeconfig)
+        put_pull_secret(lab.kubeconfig, deploy.NAMESPACE, login)
         number = helm.upgrade(deploy.RELEASE, deploy.NAMESPACE, chart, values, stamp)
         outcome, detail = Outcome.CHANGED, f"revision {number}"
+    for namespace in (deploy.NAMESPACE, deploy.STORAGE_NAMESPACE):
+        if put_pull_secret(lab.kubeconfig, namespace, login):
+            outcome = Outcome.CHANGED
     _keep_password(lab)
     return outcome, detail
 

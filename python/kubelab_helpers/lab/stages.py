@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kubelab_helpers.errors import BlockedError, KubelabError
-from kubelab_helpers.lab import cluster, delivery, images, machine, prepull, release, upkeep
+from kubelab_helpers.lab import cluster, delivery, images, machine, prepull, registry, release, upkeep
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.result import Outcome, StageResult
 
@@ -33,6 +33,7 @@ CLUSTER_STAGES: tuple[Stage, ...] = (
     Stage("parts", "every third-party part is fetched or built, and verified", machine.fetch_parts),
     Stage("node image", "the container node's image is built", images.build_node_image),
     Stage("nodes", "the nodes run systemd", cluster.ensure_nodes),
+    Stage("secrets", "what protects the lab's registry is kept", registry.keep_secrets),
     Stage("prepare", "the nodes have containerd, kubelet and their settings", cluster.prepare_nodes),
     Stage("control plane", "kubeadm init", cluster.make_control_plane),
     Stage("network", "Flannel and the policy engine", cluster.install_network),
@@ -46,7 +47,8 @@ CLUSTER_STAGES: tuple[Stage, ...] = (
 
 OPENING_STAGES = (Stage("source", "the hub's images are in a bundle, or can be built", images.find_image_source),)
 HUB_STAGES: tuple[Stage, ...] = (
-    Stage("registry", "the lab's registry runs", images.start_registry),
+    Stage("registry", "the lab's registry runs", registry.start_registry),
+    Stage("hosting", "the cluster says where its registry is", registry.announce_registry),
     Stage("images", "hub, proxy and notebook images are built", images.build_images),
     Stage("push", "the images are in the registry", images.push_images),
     Stage("delivery", "registries on hosts elsewhere have the images", delivery.deliver_images),

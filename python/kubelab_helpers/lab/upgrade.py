@@ -24,6 +24,7 @@ from kubelab_helpers.lab import cluster, machine, upkeep
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.joining import find_acting, find_founder, read_stamped
 from kubelab_helpers.lab.parallel import converge_all, for_each
+from kubelab_helpers.lab.registry import keep_secrets
 from kubelab_helpers.lab.stages import Stage
 from kubelab_helpers.result import Outcome
 
@@ -158,6 +159,7 @@ def _replace_kubelet(lab: Lab, host: HostSpec, drain: DrainOptions) -> tuple[Out
     lab.reporter.start(f"drain {host.name}")
     members.drain(acting, host.name, drain.seconds, force=drain.force)
     lab.reporter.finish(f"drain {host.name}", Outcome.CHANGED, "its pods run elsewhere, or wait")
+    keep_secrets(lab)
     node = lab.node(host, lab.parts())
     made = converge(lab.runner(host), cluster.NODE_STEPS, node, lab.reporter, f"kubelet {host.name}")
     _wait_for(lab, lambda acting: _find_other_kubelet(acting, host, lab.spec.kubernetes_version), host.name)

@@ -19,6 +19,8 @@ from kubelab_helpers.release.helm import Revision
 PROVISIONER_NAME, PROVISIONER_REPOSITORY = "provisioner", "local-path-provisioner"
 RELEASE = "jupyterhub"
 NAMESPACE = "jupyterhub"
+STORAGE_NAMESPACE = f"{NAMESPACE}-storage"
+PULL_SECRET = "kubelab-registry"  # noqa: S105 — its name
 ADMIN_SECRET = f"{RELEASE}-hub-admin"
 HEALTH_TIMEOUT_SECONDS = 300.0
 COMPONENT = "app.kubernetes.io/component"
@@ -120,6 +122,12 @@ def find_placements(objects: Iterable[Mapping[str, Any]]) -> list[Placement]:
     ]
 
 
+def with_pull_secret(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with the lab's own pull Secret before those that they name themselves."""
+    named = [each for each in values.get("imagePullSecrets", ()) if each != {"name": PULL_SECRET}]
+    return {**values, "imagePullSecrets": [{"name": PULL_SECRET}, *named]}
+
+
 def ensure_namespace(kubeconfig: Path) -> None:
     """Make the release's namespace, held to the restricted Pod Security Standard."""
     from kubernetes import client
@@ -165,7 +173,7 @@ def read_health(kubeconfig: Path, address: str) -> HubHealth:
         core = client.CoreV1Api(api)
         pods: list[Any] = [
             pod
-            for namespace in (NAMESPACE, f"{NAMESPACE}-storage")
+            for namespace in (NAMESPACE, STORAGE_NAMESPACE)
             for pod in core.list_namespaced_pod(namespace, label_selector=selector, _request_timeout=10).items
         ]
     unready = tuple(

@@ -10,6 +10,7 @@ import pytest
 from kubelab_helpers import resources
 from kubelab_helpers.artifacts.catalog import load_catalog
 from kubelab_helpers.cluster.contradictions import find_contradictions
+from kubelab_helpers.cluster.registry_secrets import Protection
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec, Ports, read_spec
 from kubelab_helpers.errors import ExitStatus, InvalidInputError
 from kubelab_helpers.hosts.ssh_access import SshAccess
@@ -27,6 +28,7 @@ network:
   containerSubnet: 172.31.7.0/24
   nameservers: [192.0.2.1]
 ports: {http: 8080, https: 8443, api: 7443, registry: 5001}
+registry: {tls: true, authentication: true}
 source: modules
 bundle: parts/bundle.tar
 trust: {caBundle: /etc/company.pem}
@@ -62,6 +64,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         container_subnet="172.31.7.0/24",
         nameservers=("192.0.2.1",),
         ports=Ports(http=8080, https=8443, api=7443, registry=5001),
+        registry=Protection(tls=True, authentication=True),
         source="modules",
         bundle=tmp_path / "parts/bundle.tar",
         ca_bundle=Path("/etc/company.pem"),
@@ -96,6 +99,7 @@ def test_the_schema_knows_every_default() -> None:
     assert tuple(offered) == load_catalog().kubernetes_versions
     assert offered[0] == LabSpec().kubernetes_version
     assert set(schema["properties"]["ports"]["properties"]) == set(vars(Ports()))
+    assert set(schema["properties"]["registry"]["properties"]) == set(vars(Protection()))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +115,8 @@ def test_the_schema_knows_every_default() -> None:
         ),
         ("ports:\n  http: eighty\n", "kubelab.yaml:2: ports.http: integer is wanted, not string"),
         ("ports:\n  http: true\n", "kubelab.yaml:2: ports.http: integer is wanted, not boolean"),
+        ("registry: {TLS: true}\n", "kubelab.yaml:1: registry.TLS: unknown key; did you mean tls?"),
+        ("registry: {tls: 1}\n", "kubelab.yaml:1: registry.tls: boolean is wanted, not integer"),
         ("ports: 8080\n", "kubelab.yaml:1: ports: object is wanted, not integer"),
         ("hosts: {}\n", "kubelab.yaml:1: hosts: array is wanted, not object"),
         ("name:\n", "kubelab.yaml:1: name: string is wanted, not null"),
@@ -155,6 +161,11 @@ HOSTS = "hosts: [{name: a, role: control-plane}, {name: b, role: %s}]\n"
         (
             "network: {containerSubnet: 10.244.3.0/24}\n",
             "network.containerSubnet 10.244.3.0/24 overlaps network.podCidr 10.244.0.0/16",
+        ),
+        (
+            "registry: {tls: true, authentication: true}\n"
+            "hosts: [{name: a, role: control-plane, address: 192.0.2.1, ssh: {}}]\n",
+            "registry: tls and authentication: only this machine's registry has that",
         ),
         ("network: {podCidr: 10.244.0.0/33}\n", "network.podCidr: '33' is not a valid netmask"),
         ("network: {podCidr: 10.244.0.1/16}\n", "network.podCidr: 10.244.0.1/16 has host bits set"),

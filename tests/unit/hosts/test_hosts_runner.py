@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,26 @@ def test_half_a_file_takes_no_place(tmp_path: Path) -> None:
         LocalRunner().check(dataclasses.replace(whole, stdin=b"01234"))
     assert target.read_text() == "as it was"
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_half_a_file_is_nobodys_to_read(tmp_path: Path) -> None:
+    """What is written can be a secret, and one that a crash left there with wider rights has no say."""
+    target, partial = tmp_path / "file", tmp_path / ".file.kubelab-partial"
+    partial.write_text("of before")
+    partial.chmod(0o644)
+    command = write_file(str(target), b"0123456789", 0o640, f"{os.geteuid()}:{os.getegid()}")
+    with subprocess.Popen(command.argv, stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        process.stdin.write(b"01234")
+        process.stdin.flush()
+        deadline = time.monotonic() + 10
+        while not partial.exists() or partial.read_bytes() != b"01234":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert stat.S_IMODE(partial.stat().st_mode) == 0o600
+        process.stdin.write(b"56789")
+    assert process.returncode == 0
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="what is uploaded belongs to root")

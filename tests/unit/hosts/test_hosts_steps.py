@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tomllib
 from collections.abc import Sequence
 
 import pytest
@@ -13,6 +14,7 @@ from kubelab_helpers.hosts.file import File, Program, parents
 from kubelab_helpers.hosts.kernel import Module
 from kubelab_helpers.hosts.plan import PlannedChange, Step, desire, plan
 from kubelab_helpers.hosts.service import Unit
+from kubelab_helpers.hosts.spec import RegistryMirror
 from kubelab_helpers.hosts.state import FileState, HostState
 from kubelab_helpers.hosts.steps import PREPARATION, runtime, system
 
@@ -216,6 +218,54 @@ def test_containerd_gives_no_negative_oom_score_without_the_right(can_lower: boo
     config = next(each for each in runtime.desire_containerd(facts, node_spec()) if each.id.endswith("config.toml"))
     assert isinstance(config, File)
     assert ("restrict_oom_score_adj = true" in config.content.decode()) is restricted
+
+
+MIRROR = RegistryMirror("localhost:5000", ("http://10.0.0.1:5000", "http://10.0.0.2:5000"))
+
+
+def certs_d(mirror: RegistryMirror) -> dict[str, File]:
+    """Return what containerd reads of a registry, by file name."""
+    desired = runtime.desire_containerd(recorded_facts("new-node"), node_spec(mirrors=(mirror,)))
+    folder = "/etc/containerd/certs.d/localhost:5000/"
+    return {
+        each.path.removeprefix(folder): each
+        for each in desired
+        if isinstance(each, File) and each.path.startswith(folder)
+    }
+
+
+def test_an_open_registry_is_written_as_before() -> None:
+    """Byte for byte: an upgrade of kubelab changes nothing on the nodes of a lab that asks for no protection."""
+    files = certs_d(MIRROR)
+    assert list(files) == ["hosts.toml"]
+    assert files["hosts.toml"].mode == 0o644
+    assert files["hosts.toml"].content.decode() == (
+        'server = "http://10.0.0.1:5000"\n'
+        '\n[host."http://10.0.0.1:5000"]\n  capabilities = ["pull", "resolve"]\n'
+        '\n[host."http://10.0.0.2:5000"]\n  capabilities = ["pull", "resolve"]\n'
+    )
+
+
+def test_a_protected_registry_is_asked_with_its_authority_and_password() -> None:
+    url = "https://172.30.250.2:5000"
+    files = certs_d(RegistryMirror("localhost:5000", (url,), authority=b"PEM", authorization="Basic c2VjcmV0"))
+    assert list(files) == ["ca.crt", "hosts.toml"]
+    assert (files["ca.crt"].content, files["ca.crt"].mode) == (b"PEM", 0o644)
+    authority = "/etc/containerd/certs.d/localhost:5000/ca.crt"
+    header = {"Authorization": "Basic c2VjcmV0"}
+    assert tomllib.loads(files["hosts.toml"].content.decode()) == {
+        "server": url,
+        "ca": authority,
+        "header": header,
+        "host": {url: {"capabilities": ["pull", "resolve"], "ca": authority, "header": header}},
+    }
+
+
+def test_a_file_with_the_password_is_roots_alone_and_the_plan_does_not_show_it() -> None:
+    file = certs_d(dataclasses.replace(MIRROR, authorization="Basic c2VjcmV0"))["hosts.toml"]
+    assert (file.mode, file.owner) == (0o600, "0:0")
+    (command,) = file.operations()
+    assert "c2VjcmV0" not in f"{file!r}{file.summary}{command!r}{command}"
 
 
 def test_containerd_restarts_when_what_it_reads_changes() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from kubelab_helpers.artifacts.oci import manifest_digest
 from kubelab_helpers.errors import KubelabError
+from kubelab_helpers.images.access import RegistryAccess
 from kubelab_helpers.images.layout import (
     LAYOUT,
     LayoutImage,
@@ -82,7 +83,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def test_an_image_becomes_a_layout_and_an_archive(port: int, tmp_path: Path) -> None:
-    copy_image(IMAGE, tmp_path / "layout", machine_port=port)
+    copy_image(IMAGE, tmp_path / "layout", RegistryAccess(port))
     assert len(Registry.asked) == 3
 
     def open_file(name: str) -> object:
@@ -104,33 +105,33 @@ def test_an_image_becomes_a_layout_and_an_archive(port: int, tmp_path: Path) -> 
 
 
 def test_what_is_there_is_not_read_again(port: int, tmp_path: Path) -> None:
-    copy_image(IMAGE, tmp_path, machine_port=port)
+    copy_image(IMAGE, tmp_path, RegistryAccess(port))
     Registry.asked.clear()
-    copy_image(IMAGE, tmp_path, machine_port=port)
+    copy_image(IMAGE, tmp_path, RegistryAccess(port))
     assert Registry.asked == []
 
 
 def test_something_else_than_the_digest_says_is_not_kept(port: int, tmp_path: Path) -> None:
     Registry.sent[digest_of(LAYER)] = b"something else"
     with pytest.raises(KubelabError, match=f"for {digest_of(LAYER)}"):
-        copy_image(IMAGE, tmp_path, machine_port=port)
+        copy_image(IMAGE, tmp_path, RegistryAccess(port))
     assert not (tmp_path / blob_name(digest_of(LAYER))).exists()
     assert not list(tmp_path.rglob("*.partial"))
     del Registry.sent[digest_of(LAYER)]
-    copy_image(IMAGE, tmp_path, machine_port=port)
+    copy_image(IMAGE, tmp_path, RegistryAccess(port))
     assert (tmp_path / blob_name(digest_of(LAYER))).read_bytes() == LAYER
 
 
 def test_a_registry_without_the_image_is_told(port: int, tmp_path: Path) -> None:
     other = LayoutImage("localhost:5000/kubelab/other:1", IMAGE.digest)
     with pytest.raises(KubelabError, match="did not deliver") as caught:
-        copy_image(other, tmp_path, machine_port=port)
+        copy_image(other, tmp_path, RegistryAccess(port))
     assert "curl -f http://127.0.0.1" in caught.value.repeat
 
 
 def test_a_damaged_blob_of_a_layout_makes_no_archive(port: int, tmp_path: Path) -> None:
     folder = tmp_path / "layout"
-    copy_image(IMAGE, folder, machine_port=port)
+    copy_image(IMAGE, folder, RegistryAccess(port))
     (folder / blob_name(digest_of(LAYER))).write_bytes(b"x" * len(LAYER))
     with pytest.raises(KubelabError, match="is damaged"):
         write_archive(IMAGE, lambda name: (folder / name).open("rb"), tmp_path / "hub.tar")
@@ -142,7 +143,7 @@ def test_a_damaged_blob_of_a_layout_makes_no_archive(port: int, tmp_path: Path) 
 
 
 def test_the_index_names_every_image(port: int, tmp_path: Path) -> None:
-    copy_image(IMAGE, tmp_path, machine_port=port)
+    copy_image(IMAGE, tmp_path, RegistryAccess(port))
     second = LayoutImage("localhost:5000/kubelab/proxy:1", IMAGE.digest)
     index = json.loads(index_of([IMAGE, second], lambda name: (tmp_path / name).open("rb")))
     assert [each["annotations"]["org.opencontainers.image.ref.name"] for each in index["manifests"]] == ["1", "1"]

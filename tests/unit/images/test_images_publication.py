@@ -10,6 +10,7 @@ import pytest
 
 from kubelab_helpers.errors import BlockedError, InvalidInputError, KubelabError, PartlyDoneError
 from kubelab_helpers.images import publication
+from kubelab_helpers.images.access import RegistryAccess
 from kubelab_helpers.images.publication import Candidate, PublishedImage, publish, require_target
 from kubelab_helpers.images.push import PushedImage
 from kubelab_helpers.images.remote import StoredConfiguration
@@ -62,7 +63,7 @@ def candidate(prefix: str, name: str = "hub", labels: dict[str, str] = HUB, dige
 
 
 def run(*candidates: Candidate, **more: Any) -> list[PublishedImage]:
-    return publish(cast("Any", None), candidates, machine_port=5000, reporter=SilentReporter(), **more)
+    return publish(cast("Any", None), candidates, access=RegistryAccess(), reporter=SilentReporter(), **more)
 
 
 def test_a_free_tag_is_pushed_and_its_digest_told(world: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from kubelab_helpers.errors import BlockedError
+from kubelab_helpers.images.access import RegistryAccess
 from kubelab_helpers.images.remote import StoredConfiguration, read_configuration
 
 DIGEST, CONFIG, INDEX = ("sha256:" + letter * 64 for letter in "abc")
@@ -80,7 +81,7 @@ def log_in(folder: Path, host: str, password: str) -> None:
 
 def read(host: str, digest: str = DIGEST) -> StoredConfiguration:
     engine: Any = SimpleNamespace(info=dict)
-    return read_configuration(cast("Any", engine), f"{host}/team/hub:1", digest, machine_port=1)
+    return read_configuration(cast("Any", engine), f"{host}/team/hub:1", digest, access=RegistryAccess(1))
 
 
 def test_an_image_is_told_by_its_configuration(host: str) -> None:
@@ -89,7 +90,7 @@ def test_an_image_is_told_by_its_configuration(host: str) -> None:
 
 def test_the_labs_own_registry_is_asked_at_its_port_of_this_machine(host: str) -> None:
     engine: Any = SimpleNamespace(info=dict)
-    found = read_configuration(engine, "localhost:5000/team/hub:1", DIGEST, machine_port=Registry.port)
+    found = read_configuration(engine, "localhost:5000/team/hub:1", DIGEST, access=RegistryAccess(Registry.port))
     assert found.image_id == CONFIG
 
 

@@ -13,7 +13,7 @@ from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.hosts.spec import RegistryMirror
 from kubelab_helpers.hosts.ssh_access import SshAccess
-from kubelab_helpers.lab import delivery, images, release
+from kubelab_helpers.lab import delivery, images, registry, release
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.result import Outcome
 
@@ -44,7 +44,7 @@ def test_images_of_a_bundle_are_taken_and_need_no_engine(tmp_path: Path) -> None
     lab = with_bundle(tmp_path, keys)
     assert list(images.bundled_images(lab)) == list(keys)
     del lab.__dict__["engine"]
-    for run in (images.find_image_source, images.start_registry, images.build_images, images.push_images):
+    for run in (images.find_image_source, registry.start_registry, images.build_images, images.push_images):
         assert run(lab)[0] is Outcome.UNCHANGED
     assert images.digests_of(lab) == dict.fromkeys(keys, DIGEST)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kubelab_helpers.hosts.change import Change, stamp_of
 from kubelab_helpers.hosts.containerd_config import PATH as CONFIG
 from kubelab_helpers.hosts.containerd_config import merge_config
@@ -11,7 +9,7 @@ from kubelab_helpers.hosts.facts import HostFacts
 from kubelab_helpers.hosts.file import Directory, File, Program
 from kubelab_helpers.hosts.image import Image
 from kubelab_helpers.hosts.service import Unit
-from kubelab_helpers.hosts.spec import NodeSpec
+from kubelab_helpers.hosts.spec import NodeSpec, RegistryMirror
 from kubelab_helpers.hosts.template import render
 
 PROGRAM_PATHS = {
@@ -27,6 +25,8 @@ PROGRAM_PATHS = {
 COMPLETIONS = "/usr/local/share/bash-completion/completions"
 """Read by bash at the first Tab after a program's name, so that a login waits for nothing."""
 COMPLETED = ("kubectl", "kubeadm")
+REGISTRIES = "/etc/containerd/certs.d"
+AUTHORITY = "ca.crt"
 CNI_DIRECTORY = "/opt/cni/bin"
 CONTAINERD_DATA = ("/var/lib/containerd", "/opt/containerd", "/run/containerd")
 CNI_PLUGINS = ("loopback", "host-local", "portmap", "bandwidth", "bridge", "tuning")
@@ -58,9 +58,7 @@ def desire_containerd(facts: HostFacts, spec: NodeSpec) -> list[Change]:
     config = File(CONFIG, merge_config(facts.contents.get(CONFIG), own).encode())
     unit = File("/etc/systemd/system/containerd.service", render("containerd.service"))
     # containerd reads certs.d at each pull, so a mirror needs no restart.
-    mirrors = [
-        File(f"/etc/containerd/certs.d/{mirror.name}/hosts.toml", _mirror(mirror.urls)) for mirror in spec.mirrors
-    ]
+    mirrors = [file for mirror in spec.mirrors for file in _mirror(mirror)]
     programs = [spec.programs[name].sha256 for name in ("containerd", "runc") if name in spec.programs]
     stamp = stamp_of(config.content, unit.content, *programs)
     # containerd ends when the directory that it watches is taken away, so that it has to be there longer than it.
@@ -84,6 +82,20 @@ def _completion(name: str) -> bytes:
     return f"# Written by kubelab.\nsource <({name} completion bash)\n".encode()
 
 
-def _mirror(urls: Sequence[str]) -> bytes:
-    hosts = "".join(f'\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n' for url in urls)
-    return f'server = "{urls[0]}"\n{hosts}'.encode()
+def _mirror(mirror: RegistryMirror) -> list[File]:
+    """Return what containerd reads of a registry: https://github.com/containerd/containerd/blob/v2.4.2/docs/hosts.md.
+
+    The password stands here as a header, because this one file serves both who pull: kubelet, also for a pod that names
+    no pull Secret, and `ctr`, whose option for it would show it to everyone on the host. containerd logs each request
+    without that header.
+    """
+    folder = f"{REGISTRIES}/{mirror.name}"
+    trust = f'ca = "{folder}/{AUTHORITY}"\n' if mirror.authority else ""
+    header = f'Authorization = "{mirror.authorization}"\n' if mirror.authorization else ""
+    # What stands above the first table is of `server`, which is asked last.
+    text = f'server = "{mirror.urls[0]}"\n{trust}' + (f"\n[header]\n  {header}" if header else "")
+    for url in mirror.urls:
+        text += f'\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n' + (f"  {trust}" if trust else "")
+        text += f'  [host."{url}".header]\n    {header}' if header else ""
+    authority = [File(f"{folder}/{AUTHORITY}", mirror.authority)] if mirror.authority else []
+    return [*authority, File(f"{folder}/hosts.toml", text.encode(), mode=0o600 if header else 0o644)]
