@@ -175,7 +175,7 @@ def begin_add(hosts: SshHosts, lines: int) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_until(lambda: journal(hosts, "three").count("\n") >= before + lines, 60, "the work has begun")
+    wait_until(lambda: journal(hosts, "three").count("\n") >= before + lines, 240, "the work has begun")
     return process
 
 

@@ -103,7 +103,7 @@ def image_references(lab: Lab) -> dict[str, str]:
 
 def image_keys(lab: Lab) -> dict[str, str]:
     """Return the hash of what each of those images is built from, by name."""
-    hashes = input_hashes(select_images(lab), lab.store)
+    hashes = input_hashes(load_catalog().select(chart_images(lab), pythons_of(lab)), lab.store)
     return {
         name: lab.store.catalog.key(lab.artifact(PROVISIONER)) if name == PROVISIONER_NAME else hashes[name]
         for name in image_references(lab)

@@ -150,5 +150,5 @@ def test_a_name_of_several_images_is_refused() -> None:
 def test_named_images_come_without_their_parents() -> None:
     catalog = load_catalog()
     assert [each.name for each in catalog.named(["notebook-multi"])] == ["notebook-multi"]
-    assert len(catalog.select(["notebook-multi"])) == 3
+    assert len(catalog.select(["notebook-multi"])) == 7
     assert catalog.named(["notebook-multi"])[0].joined == ("notebook-py3.11", "notebook-py3.13")
