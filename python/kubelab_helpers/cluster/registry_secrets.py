@@ -61,6 +61,21 @@ class RegistrySecrets:
     login: Login | None = None
 
     @property
+    def scheme(self) -> str:
+        """Of the registry's URL."""
+        return "https" if self.server else "http"
+
+    @property
+    def authority_certificate(self) -> bytes:
+        """What a client must trust, PEM; empty without TLS."""
+        return self.authority.certificate if self.authority else b""
+
+    @property
+    def authorization(self) -> str:
+        """The header of that name in each request; empty for none."""
+        return self.login.authorization if self.login else ""
+
+    @property
     def served(self) -> dict[str, bytes]:
         """What the registry itself reads, by file name."""
         found = {CERTIFICATE: self.server.certificate, KEY: self.server.key} if self.server else {}

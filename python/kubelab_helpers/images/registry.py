@@ -14,7 +14,7 @@ from kubelab_helpers.hosts.change import stamp_of
 from kubelab_helpers.images.access import PORT, RegistryAccess, RegistryClient
 from kubelab_helpers.images.base import has_image
 from kubelab_helpers.images.port import require_free_port
-from kubelab_helpers.images.push import PushedImage, image_digest, load_archive, push
+from kubelab_helpers.images.push import load_archive
 from kubelab_helpers.images.registry_files import (
     CONFIG_PATH,
     ROOT,
@@ -28,17 +28,6 @@ from kubelab_helpers.result import Outcome, Reporter, SilentReporter
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
-
-__all__ = [
-    "PushedImage",
-    "RegistryState",
-    "image_digest",
-    "load_archive",
-    "push",
-    "registry_state",
-    "start_registry",
-    "stop_registry",
-]
 
 NAME = "kubelab-registry"
 ARTIFACT = "image-registry"
@@ -55,8 +44,6 @@ class RegistryState:
     status: str
     machine_port: int
     addresses: dict[str, str]
-    owner: str = ""
-    """The cluster that asked first."""
     tls: bool = False
     authentication: bool = False
 
@@ -77,7 +64,6 @@ def registry_state(engine: DockerClient) -> RegistryState | None:
         container.status,
         int(published[0]["HostPort"]),
         _addresses(container),
-        owner=container.labels.get(CLUSTER_LABEL, ""),
         tls=TLS_LABEL in container.labels,
         authentication=AUTHENTICATION_LABEL in container.labels,
     )

@@ -226,19 +226,10 @@ class Lab:
         return (*self.spec.certificate_sans, *public)
 
     def _mirrors(self, host: HostSpec) -> tuple[RegistryMirror, ...]:
-        if not host.is_container:
-            addresses = self.control_plane_addresses(host)
-            return (RegistryMirror(OWN_HOST, tuple(f"http://{each}:{registry.PORT}" for each in addresses)),)
-        signing, login = self.registry_secrets.authority, self.registry_secrets.login
-        url = f"{'https' if signing else 'http'}://{self.spec.registry_address}:{registry.PORT}"
-        return (
-            RegistryMirror(
-                OWN_HOST,
-                (url,),
-                authority=signing.certificate if signing else b"",
-                authorization=login.authorization if login else "",
-            ),
-        )
+        found = self.registry_secrets if host.is_container else RegistrySecrets()
+        addresses = (self.spec.registry_address,) if host.is_container else self.control_plane_addresses(host)
+        urls = tuple(f"{found.scheme}://{each}:{registry.PORT}" for each in addresses)
+        return (RegistryMirror(OWN_HOST, urls, found.authority_certificate, found.authorization),)
 
     def image_reference(self, artifact: str) -> str:
         """Return the reference by which nodes know an image artifact."""
