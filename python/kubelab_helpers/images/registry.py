@@ -36,6 +36,7 @@ __all__ = [
 
 NAME = "kubelab-registry"
 ARTIFACT = "image-registry"
+OWN_REPOSITORY = "localhost/kubelab/registry"
 USER_ID = 65532
 ROOT = "/var/lib/registry"
 CLUSTER_LABEL = "io.kubelab.cluster"
@@ -159,7 +160,7 @@ def _require_own(container: Container, cluster: str) -> None:
 
 def _ensure_image(engine: DockerClient, store: Store, reporter: Reporter) -> str:
     """Return the id of the registry's own image, loaded from the artifacts if the engine lacks it."""
-    reference = f"localhost/kubelab/registry:{store.catalog.key(ARTIFACT)}"
+    reference = f"{OWN_REPOSITORY}:{store.catalog.key(ARTIFACT)}"
     if has_image(engine, reference):
         return str(engine.images.get(reference).id)
     return load_archive(engine, store.fetch([ARTIFACT], reporter)[ARTIFACT], reference)
