@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NAME = "kubelab-registry"
 ARTIFACT = "image-registry"
+OWN_REPOSITORY = "localhost/kubelab/registry"
 CLUSTER_LABEL = "io.kubelab.cluster"
 INPUT_LABEL = "io.kubelab.input-hash"
 TLS_LABEL, AUTHENTICATION_LABEL = "io.kubelab.registry-tls", "io.kubelab.registry-authentication"
@@ -163,7 +164,7 @@ def _require_own(container: Container, cluster: str) -> None:
 
 def _ensure_image(engine: DockerClient, store: Store, reporter: Reporter) -> str:
     """Return the id of the registry's own image, loaded from the artifacts if the engine lacks it."""
-    reference = f"localhost/kubelab/registry:{store.catalog.key(ARTIFACT)}"
+    reference = f"{OWN_REPOSITORY}:{store.catalog.key(ARTIFACT)}"
     if has_image(engine, reference):
         return str(engine.images.get(reference).id)
     return load_archive(engine, store.fetch([ARTIFACT], reporter)[ARTIFACT], reference)
