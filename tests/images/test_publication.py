@@ -12,17 +12,11 @@ import pytest
 
 from kubelab_helpers.artifacts.source import Store
 from kubelab_helpers.errors import BlockedError, KubelabError
-from kubelab_helpers.images.access import RegistryAccess
+from kubelab_helpers.images.access import PORT, RegistryAccess
 from kubelab_helpers.images.publication import Candidate, PublishedImage, publish
-from kubelab_helpers.images.push import PORT
-from kubelab_helpers.images.registry import (
-    ARTIFACT,
-    CONFIG_PATH,
-    USER_ID,
-    initial_files,
-    load_archive,
-    wait_until_answering,
-)
+from kubelab_helpers.images.push import load_archive
+from kubelab_helpers.images.registry import ARTIFACT, wait_until_answering
+from kubelab_helpers.images.registry_files import CONFIG_PATH, USER_ID, initial_files
 from kubelab_helpers.result import SilentReporter
 
 if TYPE_CHECKING:
@@ -52,7 +46,7 @@ def registry(client: docker.DockerClient) -> Iterator[Container]:
         container.put_archive("/", initial_files())
         container.start()
         container.reload()
-        wait_until_answering(container, port_of(container))
+        wait_until_answering(container, RegistryAccess(port_of(container)))
         yield container
     finally:
         container.remove(force=True, v=True)

@@ -14,7 +14,7 @@ from kubelab_helpers.hosts.change import Change
 from kubelab_helpers.hosts.executor import converge, read_plan
 from kubelab_helpers.hosts.image import PulledImage
 from kubelab_helpers.hosts.plan import Step
-from kubelab_helpers.images.push import OWN_HOST
+from kubelab_helpers.images.access import OWN_HOST
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.lab.parallel import for_each
 from kubelab_helpers.result import Outcome, SilentReporter
