@@ -1,4 +1,4 @@
-"""Run benchmarks: all but the cold one by default, or those named. Results go to bench/results/."""
+"""Run benchmarks: all but the cold ones and the images' by default, or those named. Results go to bench/results/."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import requests
@@ -23,10 +21,11 @@ from kubelab_helpers.cluster.spec import LabSpec
 from kubelab_helpers.hosts.command import Command
 from kubelab_helpers.hosts.runner import ContainerRunner
 from kubelab_helpers.images.catalog import load_catalog
+from tests.bench.figures import Figures, summarize
 from tests.bench.hosts import measure_hosts, measure_plans
+from tests.bench.images import measure_images, measure_images_cold
 from tests.e2e.hub import HubSession
 
-Figures = dict[str, Any]
 KUBELAB = Path(sys.executable).parent / "kubelab"
 SPAWNS = 20
 FLOOR_STARTS = 10
@@ -123,21 +122,10 @@ MEASUREMENTS = {
     "up-cold": measure_up_cold,
     "hosts": measure_hosts,
     "plans": measure_plans,
+    "images": measure_images,
+    "images-cold": measure_images_cold,
 }
 DEFAULT = ("up-cached", "help", "up-again", "memory", "spawn", "hosts", "plans")
-
-
-def summarize(seconds: Sequence[float]) -> Figures:
-    """Return count, minimum, median, 95th percentile and maximum."""
-    ordered = sorted(seconds)
-    p95 = statistics.quantiles(ordered, n=20, method="inclusive")[-1] if len(ordered) > 1 else ordered[0]
-    return {
-        "count": len(ordered),
-        "min": round(ordered[0], 3),
-        "p50": round(statistics.median(ordered), 3),
-        "p95": round(p95, 3),
-        "max": round(ordered[-1], 3),
-    }
 
 
 def describe_machine() -> Figures:

@@ -53,6 +53,9 @@ def build_images(
             min=1, help="How many are built at once.", show_default="what CPUs and free memory of the machine carry"
         ),
     ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Build all from their beginning, with today's Debian packages.")
+    ] = False,
     file: FileOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -80,6 +83,7 @@ def build_images(
             bundle=lab.spec.bundle,
             ca_bundle=lab.spec.ca_bundle,
             jobs=jobs,
+            no_cache=no_cache,
         )
     rows = [{**vars(each), "seconds": round(each.seconds, 2)} for each in built]
     if output is Output.JSON:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kubelab_helpers.cli import image_inspect, image_prune, image_push, image_sbom  # noqa: F401  their commands are added to `image`
+from kubelab_helpers.cli import (  # their commands are added to `image`
+    image_inspect,  # noqa: F401
+    image_lock,  # noqa: F401
+    image_prune,  # noqa: F401
+    image_push,  # noqa: F401
+    image_sbom,  # noqa: F401
+)
 from kubelab_helpers.cli.cluster import cluster_app
 from kubelab_helpers.cli.image import image_app
 from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption, YesOption

@@ -54,6 +54,7 @@ class BuildContext:
     reporter: Reporter
     ca_bundle: Path | None = None
     jobs: int | None = None
+    no_cache: bool = False
 
 
 def build(
@@ -67,20 +68,22 @@ def build(
     bundle: Path | None = None,
     ca_bundle: Path | None = None,
     jobs: int | None = None,
+    no_cache: bool = False,
 ) -> list[BuiltImage]:
     """Build the named images (all, by default) with their parents and return them, parents first.
 
     `pythons` chooses the notebook images; `ca_bundle` is what builds trust, by default what this machine trusts; `jobs`
     is how many are built at once, by default what the machine carries. An image whose inputs are unchanged is left
-    alone. After a failure none begins any more; what was built stays, and the KubelabError names every one that failed.
+    alone, but with `no_cache`, which builds all from their beginning. After a failure none begins any more; what was
+    built stays, and the KubelabError names every one that failed.
     """
     context = BuildContext(
-        engine or running_engine(), load_catalog(), Store(source, bundle), registry, reporter, ca_bundle, jobs
+        engine or running_engine(), load_catalog(), Store(source, bundle), registry, reporter, ca_bundle, jobs, no_cache
     )
     selected = context.catalog.select(names, pythons)
     hashes = input_hashes(selected, context.store, registry)
     current = {image.name: _current(context, image, hashes[image.name]) for image in selected}
-    stale = [image for image in selected if current[image.name] is None]
+    stale = [image for image in selected if no_cache or current[image.name] is None]
     made = _build_stale(context, stale, hashes) if stale else {}
     return [made.get(image.name) or _require(current[image.name]) for image in selected]
 
@@ -152,6 +155,7 @@ def _build_one(
             labels=_labels(context, image, input_hash),
             secrets=secrets,
             timeout_seconds=TIMEOUT_SECONDS,
+            no_cache=context.no_cache,
         )
         built = builder.build(image.name, reference, command, repeat=_repeat(context.catalog, image))
     seconds = time.monotonic() - began

@@ -32,11 +32,11 @@ def build_secrets(ca_bundle: Path | None = None, runner: Runner | None = None) -
     One that this machine does not need is an empty file.
     """
     with TemporaryDirectory(prefix="kubelab-build-") as folder:
-        bundle = _ca_bundle(ca_bundle)
+        bundle = find_ca_bundle(ca_bundle)
         npmrc = Path(os.environ.get("NPM_CONFIG_USERCONFIG", "~/.npmrc")).expanduser()
         contents = {
             "ca": bundle.read_bytes() if bundle else b"",
-            "pip": pip_configuration(_pip_settings(runner or LocalRunner())).encode(),
+            "pip": pip_configuration(read_pip_settings(runner or LocalRunner())).encode(),
             "npmrc": npmrc.read_bytes() if npmrc.is_file() else b"",
         }
         paths = {name: Path(folder) / name for name in contents}
@@ -61,7 +61,7 @@ def pip_configuration(settings: Mapping[str, Mapping[str, str]]) -> str:
     return "\n".join(["[global]", *(f"{name} = {value}" for name, value in sorted(kept.items())), ""])
 
 
-def _pip_settings(runner: Runner) -> dict[str, dict[str, str]]:
+def read_pip_settings(runner: Runner) -> dict[str, dict[str, str]]:
     """Return pip's settings on this machine by scope; none where Python has no pip and the environment sets nothing."""
     settings: dict[str, dict[str, str]] = {}
     listed = runner.run(Command((sys.executable, "-m", "pip", "config", "list"), timeout_seconds=60))
@@ -75,7 +75,8 @@ def _pip_settings(runner: Runner) -> dict[str, dict[str, str]]:
     return settings
 
 
-def _ca_bundle(asked: Path | None) -> Path | None:
+def find_ca_bundle(asked: Path | None) -> Path | None:
+    """Return the PEM bundle that this machine trusts, or the asked one; InvalidInputError if that is not there."""
     if asked is not None:
         if not asked.is_file():
             raise InvalidInputError(f"the CA bundle {asked} is not there", next_step="mend the setting trust.caBundle")

@@ -116,6 +116,7 @@ def test_every_host_command_has_an_example(run: Run, path: tuple[str, ...]) -> N
         (("image", "build", "notebok"), "there is no image notebok"),
         (("image", "build", "--python", "3.7"), "there is no image with Python 3.7"),
         (("image", "build", "--jobs", "0"), "--jobs"),
+        (("image", "lock", "--python", "3.7"), "there is no image with Python 3.7"),
         (("image", "prepull", "--node", "workr-1"), "kubelab.yaml has no host workr-1; did you mean worker-1?"),
         (("down",), "down removes the cluster"),
         (("clean",), "Next: kubelab clean --yes"),
@@ -208,6 +209,13 @@ def test_status_without_a_cluster(run: Run) -> None:
     assert (ended.status, ended.out) == (ExitStatus.BLOCKED, "")
     assert "there is no cluster here yet" in ended.err
     assert "Next: run `kubelab up`" in ended.err
+
+
+def test_the_locks_are_checked_without_an_engine(run: Run) -> None:
+    ended = run("image", "lock", "--check", "--output", "json")
+    assert (ended.status, ended.err) == (ExitStatus.DONE, "")
+    states = {each["name"]: each["state"] for each in json.loads(ended.out)["locks"]}
+    assert states["base/requirements/py3.8.txt"] == "current"
 
 
 @pytest.mark.skipif(not PROGRAM.exists(), reason="kubelab is not installed in this environment")

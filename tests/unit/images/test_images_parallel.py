@@ -40,6 +40,7 @@ for word; do
 done
 name=$(basename "$folder")
 here=$(dirname "$0")
+echo "$@" >> "$here/words"
 echo "$name begins" >> "$here/log"
 echo "#5 [stage-0 1/2] RUN something"
 echo "#5 DONE 0.1s"
@@ -157,6 +158,12 @@ def test_all_are_built_parents_first_each_with_its_progress(folder: Path) -> Non
 
 def load_names(folder: Path) -> list[str]:
     return list(load_catalog(folder / "catalog.yaml", "1").images)
+
+
+def test_all_are_built_anew_if_asked(folder: Path) -> None:
+    run(folder)
+    assert {image.name for image in run(folder, no_cache=True) if image.changed} == set(IMAGES)
+    assert (folder / "words").read_text().split().count("--no-cache") == len(IMAGES)
 
 
 def test_one_at_a_time_if_asked(folder: Path) -> None:
