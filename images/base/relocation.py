@@ -1,4 +1,4 @@
-"""What moving a CPython to a prefix of its own takes, wherever it came from. Needs ``ldd``, ``strip`` and ``patchelf``."""
+"""What moving a CPython to a prefix of its own takes, wherever it came from. Needs ``ldd``, ``strip``, ``patchelf``."""
 
 from __future__ import annotations
 
