@@ -60,18 +60,6 @@ def notebook_image(request: pytest.FixtureRequest, require_image: Callable[[Imag
 
 
 @pytest.fixture(scope="session")
-def multi_image(require_image: Callable[[Image], str]) -> str:
-    """The reference of the image with every Python."""
-    return require_image(MULTI)
-
-
-@pytest.fixture(scope="session")
 def python_version(request: pytest.FixtureRequest, notebook_image: str) -> str:
     """The version of Python that the notebook image under test was asked for, such as `3.11`."""
     return str(notebook_image.rpartition("-py")[2])
-
-
-@pytest.fixture(scope="session", params=SERVERS, ids=[image.name for image in SERVERS])
-def server_image(request: pytest.FixtureRequest, require_image: Callable[[Image], str]) -> str:
-    """The reference of each image that ends up in a pod of the chart, one after the other."""
-    return require_image(request.param)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kubelab_helpers.cli import image_inspect, image_prune, image_push, image_sbom  # noqa: F401  their commands are added to `image`
+from kubelab_helpers.cli import image_acceptance, image_inspect, image_prune, image_push, image_sbom  # noqa: F401  their commands are added to `image`
 from kubelab_helpers.cli.cluster import cluster_app
 from kubelab_helpers.cli.image import image_app
 from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption, YesOption
