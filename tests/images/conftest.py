@@ -18,7 +18,7 @@ PYTHONS = ALL_PYTHONS if os.environ.get("KUBELAB_TEST_ALL_PYTHONS") else None
 NOTEBOOKS = {image.python.version: image for image in CATALOG.select(["notebook"], PYTHONS) if image.python}
 WITH_PYTHON = [image for image in CATALOG.select(["notebook"], PYTHONS) if image.python]
 MULTI = CATALOG.select(["notebook-multi"], PYTHONS)[-1]
-SERVERS = [*CATALOG.select(["hub", "proxy"]), *NOTEBOOKS.values(), MULTI]
+SERVERS = [*CATALOG.select(["hub", "proxy"]), *WITH_PYTHON, MULTI]
 
 
 @pytest.fixture(scope="session")
@@ -81,18 +81,6 @@ def image_python(image_with_python: Image) -> str:
 
 
 @pytest.fixture(scope="session")
-def multi_image(require_image: Callable[[Image], str]) -> str:
-    """The reference of the image with every Python."""
-    return require_image(MULTI)
-
-
-@pytest.fixture(scope="session")
 def python_version(request: pytest.FixtureRequest, notebook_image: str) -> str:
     """The version of Python that the notebook image under test was asked for, such as `3.11`."""
     return str(notebook_image.rpartition("-py")[2])
-
-
-@pytest.fixture(scope="session", params=SERVERS, ids=[image.name for image in SERVERS])
-def server_image(request: pytest.FixtureRequest, require_image: Callable[[Image], str]) -> str:
-    """The reference of each image that ends up in a pod of the chart, one after the other."""
-    return require_image(request.param)

@@ -5,50 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import requests
+
+from kubelab_helpers.images.trial import DEADLINE_SECONDS, as_pod, read_logs, run_program
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-DEADLINE_SECONDS = 120.0
-HOME = "/home/jovyan"
-
-
-@dataclass(frozen=True)
-class Run:
-    """How a program in a container ended."""
-
-    status: int
-    output: str
-    errors: str
-
-
-def as_pod(user: str = "1000:100", home: str | None = HOME) -> dict[str, Any]:
-    """Return docker options for what a pod gives: no rights, a read-only root, an empty home and a /tmp."""
-    identity = dict(zip(("uid", "gid"), user.split(":"), strict=True))
-    empty_home = {home: f"mode=0755,uid={identity['uid']},gid={identity['gid']}"} if home else {}
-    return {
-        "read_only": True,
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
-        "tmpfs": {"/tmp": "mode=1777,exec", **empty_home},
-        "user": user,
-    }
-
-
-def run_program(client: DockerClient, reference: str, argv: Sequence[str], **options: Any) -> Run:
-    """Run a program in a new container to its end, without a network unless the options name one."""
-    container = client.containers.create(reference, list(argv), **{"network_mode": "none", **options})
-    try:
-        container.start()
-        status = container.wait(timeout=DEADLINE_SECONDS)["StatusCode"]
-        return Run(status, read_logs(container, stderr=False), read_logs(container, stdout=False))
-    finally:
-        container.remove(force=True, v=True)
+__all__ = ["as_pod", "published_address", "require_output", "run_program", "running", "wait_until_answer"]
 
 
 def require_output(client: DockerClient, reference: str, argv: Sequence[str], **options: Any) -> str:
@@ -98,8 +65,3 @@ def wait_until_answer(
             break
         time.sleep(0.02)
     raise AssertionError(f"{url}: {last}\n{read_logs(container)}")
-
-
-def read_logs(container: Container, *, stdout: bool = True, stderr: bool = True) -> str:
-    """Return what a container wrote so far."""
-    return bytes(container.logs(stdout=stdout, stderr=stderr)).decode(errors="replace")

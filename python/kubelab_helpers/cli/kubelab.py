@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kubelab_helpers.cli import (  # their commands are added to `image`
+    image_acceptance,  # noqa: F401
     image_inspect,  # noqa: F401
     image_lock,  # noqa: F401
     image_prune,  # noqa: F401
