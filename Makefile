@@ -48,6 +48,7 @@ images: $(VENV)/installed ## The built images, each started
 
 test-images: $(VENV)/installed ## Every Python: built, each image tested, a cell in each on the cluster of `make up`
 	kubelab image build --all-pythons
+	kubelab image build notebook-latex-py3.13
 	KUBELAB_TEST_ALL_PYTHONS=1 $(PYTEST) tests/images
 	$(PYTEST) tests/matrix
 
