@@ -13,8 +13,8 @@ import pytest
 from kubelab_helpers.artifacts.source import Store
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.images.access import PORT, RegistryAccess
+from kubelab_helpers.images.archive import load_archive
 from kubelab_helpers.images.publication import Candidate, PublishedImage, publish
-from kubelab_helpers.images.push import load_archive
 from kubelab_helpers.images.registry import ARTIFACT, wait_until_answering
 from kubelab_helpers.images.registry_files import CONFIG_PATH, USER_ID, initial_files
 from kubelab_helpers.result import SilentReporter

@@ -19,14 +19,32 @@ FORMAT = 2
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
+def architecture() -> str:
+    """Return this machine's architecture in Go's words; BlockedError where kubelab has no parts for it."""
+    machine = platform.machine()
+    if machine not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise BlockedError(f"kubelab has no parts for {machine}", next_step=f"use a machine of {known}")
+    return ARCHITECTURES[machine]
+
+
 @dataclass(frozen=True)
 class Artifact:
-    """One part. `recipe` holds the entry as written, with {version}, {arch} and {name} put in."""
+    """One part. `recipe` holds the entry as written, with {version}, {arch} and {name} put in.
+
+    `architecture`, in Go's words, is that of the machines that it is for.
+    """
 
     name: str
     kind: str
     version: str
     recipe: dict[str, Any] = field(repr=False)
+    architecture: str = field(default_factory=architecture)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is for other machines than this one."""
+        return self.architecture != architecture()
 
     @property
     def dependencies(self) -> tuple[str, ...]:
@@ -48,6 +66,7 @@ class Catalog:
     artifacts: dict[str, Artifact]
     kubernetes_versions: tuple[str, ...] = ()
     """Those that parts are carried of; a new cluster gets the first."""
+    architecture: str = field(default_factory=architecture)
 
     def get(self, name: str) -> Artifact:
         """Return one part; InvalidInputError names the nearest when there is none of that name."""
@@ -78,7 +97,7 @@ class Catalog:
         It holds no path of this checkout, so that two checkouts share one cache.
         """
         artifact = self.get(name)
-        decided = [FORMAT, architecture(), artifact.recipe]
+        decided = [FORMAT, self.architecture, artifact.recipe]
         digest = hashlib.sha256(json.dumps(decided, sort_keys=True).encode())
         for content in _pinned_inputs(artifact):
             digest.update(hashlib.sha256(content).digest())
@@ -87,37 +106,29 @@ class Catalog:
         return digest.hexdigest()[:24]
 
 
-def architecture() -> str:
-    """Return this machine's architecture in Go's words; BlockedError where kubelab has no parts for it."""
-    machine = platform.machine()
-    if machine not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise BlockedError(f"kubelab has no parts for {machine}", next_step=f"use a machine of {known}")
-    return ARCHITECTURES[machine]
-
-
-def load_catalog(path: Path | None = None) -> Catalog:
-    """Read and validate the catalogue; InvalidInputError says where it is wrong."""
+def load_catalog(path: Path | None = None, arch: str | None = None) -> Catalog:
+    """Read and validate the catalogue; InvalidInputError says where it is wrong. `arch`: by default this machine's."""
+    arch = arch or architecture()
     source = path or resources.path("host-setup/artifacts.yaml")
     data = read_valid(source, resources.path("host-setup/artifacts.schema.json"))
-    artifacts = {each.name: each for each in _read_artifacts(data["artifacts"], data["versions"])}
-    catalog = Catalog(artifacts, _listed(data["versions"]).get("kubernetes", ()))
+    artifacts = {each.name: each for each in _read_artifacts(data["artifacts"], data["versions"], arch)}
+    catalog = Catalog(artifacts, _listed(data["versions"]).get("kubernetes", ()), arch)
     for artifact in artifacts.values():
         for dependency in artifact.dependencies:
             catalog.get(dependency)
     return catalog
 
 
-def _read_artifacts(entries: dict[str, Any], versions: dict[str, Any]) -> Iterator[Artifact]:
+def _read_artifacts(entries: dict[str, Any], versions: dict[str, Any], arch: str) -> Iterator[Artifact]:
     """Yield each entry in its first version, then as `name@version` in each further one."""
     listed = _listed(versions)
     for name, entry in entries.items():
-        yield _artifact(name, entry, listed.get(entry["version"], [entry["version"]])[0])
+        yield _artifact(name, entry, listed.get(entry["version"], [entry["version"]])[0], arch)
     for group, (_, *further) in listed.items():
         alike = {name: entry for name, entry in entries.items() if entry["version"] == group}
         for version in further:
             for name, entry in alike.items():
-                made = _artifact(name, _point_to(version, entry, alike.keys()), version)
+                made = _artifact(name, _point_to(version, entry, alike.keys()), version, arch)
                 yield replace(made, name=f"{name}@{version}")
 
 
@@ -139,12 +150,12 @@ def _point_to(version: str, entry: dict[str, Any], alike: Set[str]) -> dict[str,
     return found
 
 
-def _artifact(name: str, entry: dict[str, Any], version: str) -> Artifact:
+def _artifact(name: str, entry: dict[str, Any], version: str, arch: str) -> Artifact:
     # {member} stays: it is put in for each file of a directory.
     minor = (*version.split("."), "")[1]
-    words = {"version": version, "minor": minor, "arch": architecture(), "name": name, "member": "{member}"}
+    words = {"version": version, "minor": minor, "arch": arch, "name": name, "member": "{member}"}
     recipe: dict[str, Any] = _substitute({**entry, "version": version}, words)
-    return Artifact(name, recipe["kind"], version, recipe)
+    return Artifact(name, recipe["kind"], version, recipe, arch)
 
 
 def _substitute(value: Any, words: dict[str, str]) -> Any:

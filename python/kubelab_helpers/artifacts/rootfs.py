@@ -21,8 +21,11 @@ def produce(artifact: Artifact, target: Path) -> None:
     if shutil.which("mmdebstrap") is None:
         install_packages(["mmdebstrap"])
     recipe = artifact.recipe["debian"]
+    # mmdebstrap refuses what this machine cannot run, an emulator's help included.
+    foreign = (f"--architectures={artifact.architecture}",) if artifact.is_foreign else ()
     argv = (
         "mmdebstrap",
+        *foreign,
         "--quiet",
         "--format=tar",
         f"--variant={recipe['variant']}",

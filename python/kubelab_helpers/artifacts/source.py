@@ -50,6 +50,15 @@ class Store:
         """Return what a fetch of these names would have to make, parts included."""
         return [name for name in self.in_order(names) if self._cached(name) is None]
 
+    def unobtainable(self, names: Sequence[str]) -> list[str]:
+        """Return those of the names that are not here, and that no source in reach can deliver."""
+        sources = {name: self._sources(self.catalog.get(name)) for name in self.missing(names)}
+        return [
+            name
+            for name, able in sources.items()
+            if not able or (able == ["upstream"] and self.source == "auto" and not self._upstream_reachable)
+        ]
+
     def sha256(self, name: str, member: str = "") -> str:
         """Return the SHA-256 of a fetched artifact, or of one file in it, as it was recorded."""
         return cache.file_sha256(self._entry(name), member)
@@ -76,6 +85,8 @@ class Store:
         guard = artifact.recipe.get("modules", {}).get("wheel", {}).get("arch", architecture())
         if guard != architecture():
             able.remove("modules")
+        if artifact.is_foreign:  # both are of this machine
+            able = [name for name in able if name not in {"modules", "installation"}]
         if self.source == "auto":
             return [*(["bundle"] if self.bundle_path else []), *able]
         if self.source == "bundle":
@@ -119,7 +130,7 @@ class Store:
         parts = [self._entry(name).content for name in artifact.dependencies]
         cache.require_space(content.parent, 2 * sum(part.stat().st_size for part in parts))
         image = oci.ImageContent(
-            architecture=architecture(),
+            architecture=artifact.architecture,
             files={path: self._entry(name).content for path, name in layers["files"].items()},
             entrypoint=artifact.recipe.get("entrypoint", ()),
             user=artifact.recipe.get("user", ""),

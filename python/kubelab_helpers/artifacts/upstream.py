@@ -63,7 +63,7 @@ def produce(artifact: Artifact, target: Path, http: requests.Session | None = No
     """Download one artifact and verify it; ChecksumError names it if a second download is wrong too."""
     recipe: dict[str, Any] = artifact.recipe["upstream"]
     if "image" in recipe:
-        export_image(recipe["image"], target)
+        export_image(recipe["image"], target, f"linux/{artifact.architecture}" if artifact.is_foreign else None)
         return
     http = http or session()
     with TemporaryDirectory(dir=target.parent) as scratch:
@@ -82,27 +82,30 @@ def produce(artifact: Artifact, target: Path, http: requests.Session | None = No
         _place(artifact, recipe, file, target)
 
 
-def export_image(reference: str, target: Path) -> None:
+def export_image(reference: str, target: Path, platform: str | None = None) -> None:
     """Pull an image, whose layers the engine verifies by digest, and write its root file system as a tar.
 
-    The engine keeps the image only if it had it before.
+    The engine keeps the image only if it had it before; one that it had for another platform keeps its name.
     """
     import docker
     from docker.errors import DockerException
 
     try:
         engine = docker.from_env(timeout=600)
-        was_there = any(reference in image.tags for image in engine.images.list())
+        before = next((image for image in engine.images.list() if reference in image.tags), None)
         repository, tag = reference.rsplit(":", 1)
-        container = engine.containers.create(engine.images.pull(repository, tag=tag), command=["true"])
+        pulled = engine.images.pull(repository, tag=tag, platform=platform)
+        container = engine.containers.create(pulled, command=["true"], platform=platform)
         try:
             stream = cast("Iterator[bytes]", container.export())
             with target.open("wb") as file:
                 file.writelines(stream)
         finally:
             container.remove()
-            if not was_there:
+            if before is None or platform:
                 engine.images.remove(reference)
+            if before is not None and platform:
+                before.tag(repository, tag)
     except DockerException as error:
         raise KubelabError(
             f"the image {reference} could not be pulled: {error}",

@@ -53,6 +53,10 @@ def build_images(
             min=1, help="How many are built at once.", show_default="what CPUs and free memory of the machine carry"
         ),
     ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(help="linux/arm64 or linux/amd64.", show_default="this machine's"),
+    ] = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Build all from their beginning, with today's Debian packages.")
     ] = False,
@@ -67,6 +71,7 @@ def build_images(
     from kubelab_helpers.cli import render
     from kubelab_helpers.images.build import build
     from kubelab_helpers.images.catalog import load_catalog
+    from kubelab_helpers.images.platform import parse_platform
     from kubelab_helpers.lab.context import Lab
     from kubelab_helpers.lab.description import describe_lab
 
@@ -74,6 +79,7 @@ def build_images(
         lab = Lab(describe_lab(file), FOLDER, reporter)
         pythons = _pythons(file, python, all_pythons)
         load_catalog().select(names or None, pythons)  # an unknown name is told before an engine is looked for
+        parse_platform(platform)
         built = build(
             names or None,
             engine=lab.engine,
@@ -84,6 +90,7 @@ def build_images(
             ca_bundle=lab.spec.ca_bundle,
             jobs=jobs,
             no_cache=no_cache,
+            platform=platform,
         )
     rows = [{**vars(each), "seconds": round(each.seconds, 2)} for each in built]
     if output is Output.JSON:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from kubelab_helpers import resources
+from kubelab_helpers.artifacts.catalog import architecture
+from kubelab_helpers.artifacts.catalog import load_catalog as load_artifacts
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX, SourceName, Store
 from kubelab_helpers.cluster.engine import client as running_engine
 from kubelab_helpers.images.base import base_reference, import_bases
 from kubelab_helpers.images.builder import Builder
 from kubelab_helpers.images.catalog import BASE_PREFIX, IMAGE_ARGUMENT, Image, ImageCatalog, Python, load_catalog
 from kubelab_helpers.images.client import BuildClient, find_build_client
+from kubelab_helpers.images.dockerfile import build_folder
 from kubelab_helpers.images.failure import join_failures
 from kubelab_helpers.images.inputs import image_hash
+from kubelab_helpers.images.platform import parse_platform, require_platform
 from kubelab_helpers.images.schedule import decide_jobs, read_capacity, run_in_order
 from kubelab_helpers.images.secrets import build_secrets
 from kubelab_helpers.result import Reporter, SilentReporter
@@ -55,6 +57,7 @@ class BuildContext:
     ca_bundle: Path | None = None
     jobs: int | None = None
     no_cache: bool = False
+    platform: str | None = None
 
 
 def build(
@@ -69,17 +72,23 @@ def build(
     ca_bundle: Path | None = None,
     jobs: int | None = None,
     no_cache: bool = False,
+    platform: str | None = None,
 ) -> list[BuiltImage]:
     """Build the named images (all, by default) with their parents and return them, parents first.
 
     `pythons` chooses the notebook images; `ca_bundle` is what builds trust, by default what this machine trusts; `jobs`
     is how many are built at once, by default what the machine carries. An image whose inputs are unchanged is left
     alone, but with `no_cache`, which builds all from their beginning. After a failure none begins any more; what was
-    built stays, and the KubelabError names every one that failed.
+    built stays, and the KubelabError names every one that failed. With `platform` (such as `linux/arm64`) of another
+    architecture they have it at the end of their tags; BlockedError says what is missing to build them here.
     """
-    context = BuildContext(
-        engine or running_engine(), load_catalog(), Store(source, bundle), registry, reporter, ca_bundle, jobs, no_cache
-    )
+    catalog, store = load_catalog(), Store(source, bundle)
+    if (arch := parse_platform(platform)) != architecture():
+        catalog, store = catalog.for_architecture(arch), Store(source, bundle, load_artifacts(arch=arch))
+    else:
+        platform = None
+    engine = engine or running_engine()
+    context = BuildContext(engine, catalog, store, registry, reporter, ca_bundle, jobs, no_cache, platform)
     selected = context.catalog.select(names, pythons)
     hashes = input_hashes(selected, context.store, registry)
     current = {image.name: _current(context, image, hashes[image.name]) for image in selected}
@@ -120,6 +129,7 @@ def image_folder(image: Image) -> Path:
 
 def _build_stale(context: BuildContext, stale: Sequence[Image], hashes: Mapping[str, str]) -> dict[str, BuiltImage]:
     client = find_build_client()
+    require_platform(context.engine, context.store, stale)
     bases = list(dict.fromkeys(name for image in stale for name in image.bases))
     import_bases(context.engine, context.store, bases, context.reporter)
     by_name = {image.name: image for image in stale}
@@ -147,7 +157,7 @@ def _build_one(
     secrets: dict[str, Path],
 ) -> BuiltImage:
     reference, began = image.reference(context.registry), time.monotonic()
-    with _build_folder(context, image) as folder:
+    with build_folder(image, image_folder(image), context.catalog, context.registry) as folder:
         command = client.command(
             folder,
             reference,
@@ -156,35 +166,17 @@ def _build_one(
             secrets=secrets,
             timeout_seconds=TIMEOUT_SECONDS,
             no_cache=context.no_cache,
+            platform=context.platform,
         )
-        built = builder.build(image.name, reference, command, repeat=_repeat(context.catalog, image))
+        built = builder.build(image.name, reference, command, repeat=_repeat(context, image))
     seconds = time.monotonic() - began
     return BuiltImage(image.name, reference, str(built.id), input_hash, True, seconds, built.attrs["Size"])
 
 
-def _repeat(catalog: ImageCatalog, image: Image) -> str:
-    pythons = [f"--python {_python_of(catalog.images[name]).version}" for name in image.joined]
-    return " ".join(["kubelab image build", image.name, *pythons])
-
-
-@contextmanager
-def _build_folder(context: BuildContext, image: Image) -> Iterator[Path]:
-    """Yield the folder that the engine is given: the image's own, or one with the Dockerfile of a joining image."""
-    if not image.joined:
-        yield image_folder(image)
-        return
-    from jinja2 import Environment, StrictUndefined
-
-    kernels = []
-    for name in image.joined[:-1]:
-        below = context.catalog.images[name]
-        kernels.append({"version": _python_of(below).version, "reference": below.reference(context.registry)})
-    template = (image_folder(image) / "Dockerfile.j2").read_text()
-    # A Dockerfile, where HTML escaping would do harm.
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
-    with TemporaryDirectory() as folder:
-        Path(folder, "Dockerfile").write_text(environment.from_string(template).render(kernels=kernels))
-        yield Path(folder)
+def _repeat(context: BuildContext, image: Image) -> str:
+    pythons = [f"--python {_python_of(context.catalog.images[name]).version}" for name in image.joined]
+    platform = [f"--platform {context.platform}"] if context.platform else []
+    return " ".join(["kubelab image build", image.name, *pythons, *platform])
 
 
 def _arguments(context: BuildContext, image: Image) -> dict[str, str]:

@@ -123,6 +123,11 @@ class ImageCatalog:
         versions = self._versions(pythons)
         return [self._joining(image, versions) for image in self.images.values()]
 
+    def for_architecture(self, architecture: str) -> ImageCatalog:
+        """Return the same images under tags of their own, so that none takes the name of one for this machine."""
+        tagged = {name: replace(image, tag=f"{image.tag}-{architecture}") for name, image in self.images.items()}
+        return replace(self, images=tagged)
+
     def _joining(self, image: Image, versions: Sequence[str]) -> Image:
         joined = [self.images[name].python for name in image.joined]
         return replace(

@@ -40,11 +40,13 @@ class BuildClient:
         secrets: dict[str, Path],
         timeout_seconds: float,
         no_cache: bool = False,
+        platform: str | None = None,
     ) -> Command:
         """Return the command that builds `folder` as `reference`; its image is named only once it is whole."""
         # An attestation would make the result an index, with an identity that changes with every build.
         argv = [self.program, "build", "--progress=plain", *(["--provenance=false"] if self.has_buildx else [])]
         argv += ["--no-cache"] if no_cache else []
+        argv += [f"--platform={platform}"] if platform else []
         argv += [f"--build-arg={name}={value}" for name, value in arguments.items()]
         argv += [f"--build-arg={name}" for name in PROXY_VARIABLES if os.environ.get(name)]
         argv += [f"--label={name}={value}" for name, value in labels.items()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubelab_helpers.errors import BlockedError, KubelabError
@@ -25,16 +24,6 @@ class PushedImage:
     reference: str
     digest: str
     changed: bool
-
-
-def load_archive(engine: DockerClient, archive: Path, reference: str) -> str:
-    """Load an image archive into the engine as `reference` and return the image's id."""
-    with archive.open("rb") as stream:
-        loaded = engine.images.load(stream)
-    if not loaded:
-        raise KubelabError(f"{archive} holds no image", repeat=f"docker load --input {archive}")
-    loaded[0].tag(*reference.rsplit(":", 1))
-    return str(loaded[0].id)
 
 
 def push(

@@ -12,9 +12,9 @@ from kubelab_helpers.cluster.registry_secrets import RegistrySecrets
 from kubelab_helpers.errors import BlockedError, KubelabError
 from kubelab_helpers.hosts.change import stamp_of
 from kubelab_helpers.images.access import PORT, RegistryAccess, RegistryClient
+from kubelab_helpers.images.archive import load_archive
 from kubelab_helpers.images.base import has_image
 from kubelab_helpers.images.port import require_free_port
-from kubelab_helpers.images.push import load_archive
 from kubelab_helpers.images.registry_files import (
     CONFIG_PATH,
     ROOT,

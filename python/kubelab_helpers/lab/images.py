@@ -9,10 +9,10 @@ from kubelab_helpers.artifacts.bundle import BundledImage, open_bundle, read_ima
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.cluster import engine
 from kubelab_helpers.errors import BlockedError
+from kubelab_helpers.images.archive import load_archive
 from kubelab_helpers.images.build import BuiltImage, build, input_hashes
 from kubelab_helpers.images.catalog import Image, load_catalog
 from kubelab_helpers.images.publication import Candidate, publish
-from kubelab_helpers.images.push import load_archive
 from kubelab_helpers.lab.context import Lab
 from kubelab_helpers.release.deploy import PROVISIONER_NAME, joined_family
 from kubelab_helpers.result import Outcome

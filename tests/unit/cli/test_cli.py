@@ -116,6 +116,7 @@ def test_every_host_command_has_an_example(run: Run, path: tuple[str, ...]) -> N
         (("image", "build", "notebok"), "there is no image notebok"),
         (("image", "build", "--python", "3.7"), "there is no image with Python 3.7"),
         (("image", "build", "--jobs", "0"), "--jobs"),
+        (("image", "build", "--platform", "linux/mips"), "no images for the platform linux/mips"),
         (("image", "lock", "--python", "3.7"), "there is no image with Python 3.7"),
         (("image", "prepull", "--node", "workr-1"), "kubelab.yaml has no host workr-1; did you mean worker-1?"),
         (("down",), "down removes the cluster"),
