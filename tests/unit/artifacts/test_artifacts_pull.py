@@ -124,7 +124,7 @@ def test_a_root_file_system_is_pulled(
     address, _ = registry
     export = upstream.export_image
     reference = ROOT_FILE_SYSTEMS[name].replace("docker.io", address, 1)
-    monkeypatch.setattr(upstream, "export_image", lambda _, target: export(reference, target))
+    monkeypatch.setattr(upstream, "export_image", lambda _, target, platform: export(reference, target, platform))
     with tarfile.open(Store("upstream").fetch([name], SilentReporter())[name]) as tar:
         file = tar.extractfile("etc/os-release")
         assert file is not None
