@@ -14,11 +14,29 @@ PULL_TIMEOUT_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
-class Image(Change):
-    """A container image in containerd's k8s.io namespace, pinned so that kubelet's garbage collection keeps it."""
+class _Stored(Change):
+    """A container image in containerd's k8s.io namespace, by its name there and its manifest's digest."""
 
     reference: str
     digest: str
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        return ("images:",)
+
+    def satisfied_by(self, state: HostState) -> bool:
+        return state.images.get(self.reference) == self.digest
+
+    def undo(self, state: HostState) -> tuple[Command, ...]:
+        if self.reference in state.images:
+            return ()
+        return (removal_command("image", self.reference),)
+
+
+@dataclass(frozen=True)
+class Image(_Stored):
+    """An image from an archive, pinned so that kubelet's garbage collection keeps it."""
+
     archive: Path
 
     @property
@@ -29,13 +47,6 @@ class Image(Change):
     def summary(self) -> str:
         return f"import image {self.reference}"
 
-    @property
-    def watched(self) -> tuple[str, ...]:
-        return ("images:",)
-
-    def satisfied_by(self, state: HostState) -> bool:
-        return state.images.get(self.reference) == self.digest
-
     def operations(self) -> tuple[Command, ...]:
         ctr = ("ctr", "--namespace", "k8s.io", "images")
         return (
@@ -43,23 +54,16 @@ class Image(Change):
             Command((*ctr, "label", self.reference, "io.cri-containerd.pinned=pinned")),
         )
 
-    def undo(self, state: HostState) -> tuple[Command, ...]:
-        if self.reference in state.images:
-            return ()
-        return (removal_command("image", self.reference),)
-
 
 @dataclass(frozen=True)
-class PulledImage(Change):
-    """A container image that containerd has pulled as its certs.d says, under the name by which kubelet asks for it.
+class PulledImage(_Stored):
+    """An image that containerd has pulled as its certs.d says, under the name by which kubelet asks for it.
 
-    Not pinned: kubelet may collect it when the disk is full, and then it is pulled anew.
+    Not pinned: kubelet may collect it when the disk is full, and then it is pulled anew. `title`: repository and tag,
+    for people.
     """
 
     title: str
-    """Repository and tag, for people."""
-    reference: str
-    digest: str
 
     @property
     def id(self) -> str:
@@ -69,18 +73,6 @@ class PulledImage(Change):
     def summary(self) -> str:
         return f"pull {self.title}"
 
-    @property
-    def watched(self) -> tuple[str, ...]:
-        return ("images:",)
-
-    def satisfied_by(self, state: HostState) -> bool:
-        return state.images.get(self.reference) == self.digest
-
     def operations(self) -> tuple[Command, ...]:
         pull = ("ctr", "--namespace=k8s.io", "images", "pull", "--hosts-dir=/etc/containerd/certs.d", self.reference)
         return (Command(pull, timeout_seconds=PULL_TIMEOUT_SECONDS),)
-
-    def undo(self, state: HostState) -> tuple[Command, ...]:
-        if self.reference in state.images:
-            return ()
-        return (removal_command("image", self.reference),)

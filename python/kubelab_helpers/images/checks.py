@@ -35,7 +35,7 @@ IMPORTS = (
 START = {
     "hub": ("jupyterhub", "--version"),
     "proxy": ("configurable-http-proxy", "--version"),
-    "base": ("python-info", "--check"),
+    "base": ("python-info",),
     "notebook": ("jupyterhub-singleuser", "--version"),
     "notebook-latex": ("jupyterhub-singleuser", "--version"),
 }

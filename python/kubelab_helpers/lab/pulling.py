@@ -57,8 +57,8 @@ def find_pull(image: str, digests: Mapping[str, str]) -> PulledImage | None:
     title, _, digest = image.partition("@")
     if digest:
         # kubelet asks by repository@digest; containerd's CRI keeps that name for what it pulled itself.
-        return PulledImage(title, f"{title.rpartition(':')[0]}@{digest}", digest)
-    return PulledImage(title, title, digests[title]) if title in digests else None
+        return PulledImage(f"{title.rpartition(':')[0]}@{digest}", digest, title)
+    return PulledImage(title, digests[title], title) if title in digests else None
 
 
 def find_remedy(pull: Pull) -> str:

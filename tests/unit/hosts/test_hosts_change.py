@@ -26,7 +26,7 @@ SYSCTL = Sysctl("net.ipv4.ip_forward", "1")
 UNIT = Unit("containerd", "s1")
 LATER = Unit("kubelet", "s1", start=False)
 IMAGE = Image("localhost:5000/kubelab/pause:3", DIGEST, Path("/parts/pause"))
-PULLED = PulledImage("localhost:5000/kubelab/notebook:1", f"localhost:5000/kubelab/notebook@{DIGEST}", DIGEST)
+PULLED = PulledImage(f"localhost:5000/kubelab/notebook@{DIGEST}", DIGEST, "localhost:5000/kubelab/notebook:1")
 ACTION = Action(
     "kubeadm-init", "kubeadm init", "kubelab", (Command(("kubeadm", "init")),), guards=("/etc/kubernetes/admin.conf",)
 )

@@ -240,7 +240,7 @@ def test_the_chart_says_what_goes_where_also_where_its_own_puller_is_off(
 def test_only_what_a_node_lacks_is_pulled(lab: Lab) -> None:
     """A second time nothing is; an image that is gone is pulled anew, whatever the journal says."""
     one = host_of(lab, ONE)
-    wanted = {ONE: (image(NEW), PulledImage(OLD, OLD, DIGEST))}
+    wanted = {ONE: (image(NEW), PulledImage(OLD, DIGEST, OLD))}
     one.has = {f"{IMAGE_PREFIX}/notebook@{DIGEST}"}
     assert [(each.image, each.changed) for each in pull_images(lab, wanted)] == [(NEW, False), (OLD, True)]
     assert (one.pulled, one.events) == ([OLD], ["run", "intent", "done"])
@@ -267,7 +267,7 @@ def test_the_command_ends_its_run_where_all_went_well(lab: Lab, monkeypatch: pyt
 def test_a_failure_keeps_no_other_image_and_no_other_node_from_theirs(lab: Lab) -> None:
     one, two = host_of(lab, ONE), host_of(lab, TWO)
     one.refusals = {OLD: FULL}
-    wanted = {ONE: (PulledImage(OLD, OLD, DIGEST), image(NEW)), TWO: (PulledImage(OLD, OLD, DIGEST), image(NEW))}
+    wanted = {ONE: (PulledImage(OLD, DIGEST, OLD), image(NEW)), TWO: (PulledImage(OLD, DIGEST, OLD), image(NEW))}
     pulls = pull_images(lab, wanted)
     problems = {(each.node, each.image): each.problem for each in pulls}
     assert problems == {
