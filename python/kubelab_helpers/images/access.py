@@ -130,13 +130,14 @@ class RegistryClient:
                 timeout=timeout_seconds,
                 stream=stream,
             )
-        except requests.exceptions.SSLError as error:
-            raise KubelabError(
-                f"what answers at {access.address} is not this lab's registry: its certificate is not one of the "
-                f"authority in {access.folder / AUTHORITY}",
-                next_step=HERE,
-            ) from error
         except requests.RequestException as error:
+            # Any other error of TLS is that nobody answers: the engine listens before the registry in it does.
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise KubelabError(
+                    f"what answers at {access.address} is not this lab's registry: its certificate is not one of the "
+                    f"authority in {access.folder / AUTHORITY}",
+                    next_step=HERE,
+                ) from error
             raise BlockedError(
                 f"no registry answers at {access.address}: {error}",
                 next_step="`kubelab registry up` starts this machine's",
