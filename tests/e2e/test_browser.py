@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ACTION_TIMEOUT_MILLISECONDS = 30_000
 START_TIMEOUT_MILLISECONDS = 120_000
+VISIBLE_NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 CODE = "import sys; print('Hello from Python', *sys.version_info[:2])"
 
 
@@ -47,12 +48,13 @@ def problems(page: Page) -> list[str]:
 def test_person_signs_up_picks_a_python_and_sees_a_cells_output(
     lab: Lab, people: People, admin: HubSession, page: Page, problems: list[str]
 ) -> None:
-    """Sign-up, approval, login, spawn page, JupyterLab, notebook, output; no page fails on the way."""
+    """Sign-up, approval, login, spawn page, the welcome, a new notebook, output; no page fails on the way."""
     account, python = people.invent("browser"), pythons_of(lab.spec)[0]
     _sign_up(page, lab, account)
     admin.authorize(account.name)
     _log_in(page, account)
     _pick(page, python)
+    _read_welcome(page, python)
     _open_notebook(page, python)
     output = _run(page, CODE)
     assert output == f"Hello from Python {python.replace('.', ' ')}"
@@ -89,7 +91,20 @@ def _pick(page: Page, python: str) -> None:
     page.wait_for_url(re.compile("/user/[^/]+/lab"), timeout=START_TIMEOUT_MILLISECONDS)
 
 
+def _read_welcome(page: Page, python: str) -> None:
+    """See the notebook that a first start opens, and run its cell that tells the Python."""
+    page.get_by_role("heading", name="Welcome").wait_for(timeout=START_TIMEOUT_MILLISECONDS)
+    page.get_by_text(f"Python {python} | Idle").wait_for(timeout=START_TIMEOUT_MILLISECONDS)
+    page.locator(f"{VISIBLE_NOTEBOOK} .jp-CodeCell .cm-content").first.click()
+    page.keyboard.press("Shift+Enter")
+    told = page.locator(f"{VISIBLE_NOTEBOOK} .jp-OutputArea-output").first
+    told.wait_for()
+    assert re.search(rf"Python +{re.escape(python)}\.\d+", told.inner_text())
+    photograph(page, "welcome")
+
+
 def _open_notebook(page: Page, python: str) -> None:
+    page.keyboard.press("Control+Shift+L")  # a new launcher
     page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=START_TIMEOUT_MILLISECONDS)
     # A cell that is run before its kernel is there was seen to give nothing.
     page.get_by_text(f"Python {python} | Idle").wait_for(timeout=START_TIMEOUT_MILLISECONDS)
@@ -97,9 +112,9 @@ def _open_notebook(page: Page, python: str) -> None:
 
 def _run(page: Page, code: str) -> str:
     """Type code into the first cell, run it, and return what stands below it."""
-    page.locator(".jp-Notebook .cm-content").first.click()
+    page.locator(f"{VISIBLE_NOTEBOOK} .cm-content").first.click()
     page.keyboard.type(code)
     page.keyboard.press("Shift+Enter")
-    output = page.locator(".jp-OutputArea-output").first
+    output = page.locator(f"{VISIBLE_NOTEBOOK} .jp-OutputArea-output").first
     output.wait_for()
     return output.inner_text().strip()
