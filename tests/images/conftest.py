@@ -15,7 +15,7 @@ CATALOG = load_catalog()
 ALL_PYTHONS = [each.version for each in CATALOG.pythons.values() if each.origin]
 PYTHONS = ALL_PYTHONS if os.environ.get("KUBELAB_TEST_ALL_PYTHONS") else None
 """Those of a lab that names none, unless the whole matrix is asked for."""
-NOTEBOOKS = {image.python.version: image for image in CATALOG.select(["notebook"], PYTHONS) if image.python}
+NOTEBOOKS = {image.python.version: image for image in CATALOG.named(["notebook"], PYTHONS) if image.python}
 WITH_PYTHON = [image for image in CATALOG.select(["notebook"], PYTHONS) if image.python]
 MULTI = CATALOG.select(["notebook-multi"], PYTHONS)[-1]
 SERVERS = [*CATALOG.select(["hub", "proxy"]), *WITH_PYTHON, MULTI]

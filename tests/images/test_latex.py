@@ -13,6 +13,8 @@ import pytest
 from pypdf import PdfReader
 from pypdf.generic import DictionaryObject
 
+from kubelab_helpers.images.checks import LIMITS_BYTES
+
 from .conftest import CATALOG
 from .containers import as_pod, require_output
 
@@ -25,7 +27,6 @@ pytestmark = pytest.mark.skipif(
     not os.environ.get("KUBELAB_TEST_ALL_PYTHONS"), reason="the variant is built by `make test-images`"
 )
 VARIANT = CATALOG.select(["notebook-latex"], ["3.13"])[-1]
-LIMIT_BYTES = 1_800_000_000
 NOTEBOOK = {
     "cells": [
         {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# Größe\n\n$$\\sum_{n=1}^{N} n^2$$ and *text*"},
@@ -69,4 +70,4 @@ def test_an_exported_pdf_can_be_opened(
 
 def test_the_variant_is_below_its_limit(client: docker.DockerClient, require_image: Callable[[Image], str]) -> None:
     """XeLaTeX, its fonts and pandoc; they are one layer below all Pythons."""
-    assert client.images.get(require_image(VARIANT)).attrs["Size"] <= LIMIT_BYTES
+    assert client.images.get(require_image(VARIANT)).attrs["Size"] <= LIMITS_BYTES["notebook-latex"]

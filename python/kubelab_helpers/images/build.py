@@ -21,6 +21,7 @@ from kubelab_helpers.images.dockerfile import build_folder
 from kubelab_helpers.images.failure import join_failures
 from kubelab_helpers.images.inputs import image_hash
 from kubelab_helpers.images.platform import parse_platform, require_platform
+from kubelab_helpers.images.presence import find_image
 from kubelab_helpers.images.schedule import decide_jobs, read_capacity, run_in_order
 from kubelab_helpers.images.secrets import build_secrets
 from kubelab_helpers.result import Reporter, SilentReporter
@@ -221,15 +222,10 @@ def _python_of(image: Image) -> Python:
 
 
 def _current(context: BuildContext, image: Image, input_hash: str) -> BuiltImage | None:
-    from docker.errors import ImageNotFound
-
+    found = find_image(context.engine, image, context.registry)
+    if found is None or found.labels.get(INPUT_LABEL) != input_hash:
+        return None
     reference = image.reference(context.registry)
-    try:
-        found = context.engine.images.get(reference)
-    except ImageNotFound:
-        return None
-    if found.labels.get(INPUT_LABEL) != input_hash:
-        return None
     return BuiltImage(image.name, reference, str(found.id), input_hash, False, 0.0, found.attrs["Size"])
 
 

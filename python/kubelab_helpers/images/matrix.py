@@ -11,6 +11,7 @@ from kubelab_helpers.artifacts.installation import find_installations
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX, Store
 from kubelab_helpers.images.build import INPUT_LABEL, input_hashes
 from kubelab_helpers.images.catalog import Image, ImageCatalog, Python
+from kubelab_helpers.images.presence import find_image
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -56,7 +57,7 @@ def _state(
     image: Image, wanted: str, engine: DockerClient | None, store: Store, today: date, registry: str
 ) -> ImageState:
     python = image.python
-    state, size = _find(engine, image.reference(registry), wanted)
+    state, size = _find(engine, image, registry, wanted)
     return ImageState(
         image.name,
         python.version if python else None,
@@ -68,14 +69,11 @@ def _state(
     )
 
 
-def _find(engine: DockerClient | None, reference: str, wanted: str) -> tuple[State, int | None]:
-    from docker.errors import ImageNotFound
-
+def _find(engine: DockerClient | None, image: Image, registry: str, wanted: str) -> tuple[State, int | None]:
     if engine is None:
         return "unknown", None
-    try:
-        found = engine.images.get(reference)
-    except ImageNotFound:
+    found = find_image(engine, image, registry)
+    if found is None:
         return "absent", None
     return "built" if found.labels.get(INPUT_LABEL) == wanted else "outdated", found.attrs["Size"]
 

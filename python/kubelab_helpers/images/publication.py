@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kubelab_helpers.artifacts.source import IMAGE_PREFIX
 from kubelab_helpers.errors import BlockedError, InvalidInputError, KubelabError, PartlyDoneError
 from kubelab_helpers.images.access import OWN_HOST, RegistryAccess
+from kubelab_helpers.images.build import INPUT_LABEL
 from kubelab_helpers.images.push import image_digest, push
 from kubelab_helpers.images.registry import registry_state
 from kubelab_helpers.images.remote import StoredConfiguration, read_configuration
@@ -18,7 +19,6 @@ from kubelab_helpers.result import Reporter
 if TYPE_CHECKING:
     from docker import DockerClient
 
-INPUT_LABEL = "io.kubelab.input-hash"
 TITLE_LABEL = "org.opencontainers.image.title"
 # https://github.com/distribution/reference/blob/main/reference.go, without tag and digest
 TARGET = re.compile(
