@@ -74,7 +74,8 @@ def plan(host: str, desired: Sequence[PlannedChange], state: HostState) -> Plan:
             f"{host}: " + "; ".join(refusals),
             next_step="kubelab overwrites nothing of others: put it back or move it away, then run the command again",
         )
-    ended = (each for each in desired if each.change.id in state.unfinished and each not in missing)
+    still = {each.change.id for each in missing}
+    ended = (each for each in desired if each.change.id in state.unfinished - still)
     return Plan(host, missing, tuple(ended))
 
 

@@ -41,3 +41,11 @@ def test_a_unit_that_was_restarted_is_not_restarted_again() -> None:
 
 def test_a_file_that_was_cut_off_is_written_again() -> None:
     assert planned(FILE, HostState(unfinished=frozenset({FILE.id})))
+
+
+def test_a_change_that_is_made_again_is_not_called_ended() -> None:
+    """Killed before it is made, it would count as made: its `done` line would be in the journal already."""
+    again = HostState(unfinished=frozenset({FILE.id}))
+    assert plan("host", [PlannedChange("step", FILE)], again).ended == ()
+    stamped = HostState(stamps={"kubeadm-init": "kubelab"}, unfinished=frozenset({INIT.id}))
+    assert [each.change for each in plan("host", [PlannedChange("step", INIT)], stamped).ended] == [INIT]
