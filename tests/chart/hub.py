@@ -42,6 +42,7 @@ def load_hub_config(rendered: Render, folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(kubelab_hub.settings, "SETTINGS_FILE", folder / "settings.json")
     monkeypatch.setattr(kubelab_hub.settings, "SECRET_FOLDER", folder / "secret")
     monkeypatch.setattr(kubelab_hub.settings, "ADMIN_FOLDER", folder / "admin")
+    monkeypatch.setattr(kubelab_hub.settings, "TOKEN_FOLDER", folder / "services")
     keep_waits(monkeypatch)
     return PyFileConfigLoader("jupyterhub_config.py", path=str(folder)).load_config()
 

@@ -67,6 +67,7 @@ def test_the_users_pod_is_restricted(config: Any) -> None:
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
         "runAsNonRoot": True,
         "runAsUser": 1000,
         "runAsGroup": 100,
@@ -110,8 +111,14 @@ def test_the_home_is_a_claim_under_a_safe_slug(config: Any) -> None:
     assert name.startswith("claim-alice-smith---")
     assert claim["spec"]["storageClassName"] == "jupyterhub-homes"
     assert claim["spec"]["resources"]["requests"]["storage"] == "5Gi"
-    assert pod["spec"]["volumes"] == [{"name": "home", "persistentVolumeClaim": {"claimName": name}}]
-    assert pod["spec"]["containers"][0]["volumeMounts"] == [{"name": "home", "mountPath": "/home/jovyan"}]
+    assert pod["spec"]["volumes"] == [
+        {"name": "home", "persistentVolumeClaim": {"claimName": name}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "5Gi"}},
+    ]
+    assert pod["spec"]["containers"][0]["volumeMounts"] == [
+        {"name": "home", "mountPath": "/home/jovyan"},
+        {"name": "tmp", "mountPath": "/tmp"},
+    ]
 
 
 @pytest.mark.parametrize("name", ["multi-python", "hardened"])

@@ -47,7 +47,7 @@ def test_the_hub_finds_the_services_of_the_chart(default: Render) -> None:
         name, _, number = settings(default)[key].removeprefix("http://").partition(":")
         assert int(number) == port
         assert port in {each["port"] for each in default.get("Service", name)["spec"]["ports"]}
-    assert default.get("ServiceAccount", settings(default)["serviceAccount"])
+    assert default.get("ServiceAccount", settings(default)["singleuser"]["serviceAccountName"])
 
 
 @pytest.mark.parametrize(("given", "made"), [("/", "/"), ("/jupyter", "/jupyter/"), ("/a/b/", "/a/b/")])

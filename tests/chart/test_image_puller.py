@@ -13,6 +13,7 @@ from .conftest import Manifest, Render
 DIGEST = "sha256:" + "1" * 64
 GPU = {"example.org/gpu": "true"}
 TOLERATION = {"key": "example.org/gpu", "operator": "Exists", "effect": "NoSchedule"}
+USERS = {"key": "hub.jupyter.org/dedicated", "operator": "Equal", "value": "user", "effect": "NoSchedule"}
 DEFAULT_IMAGES = ["localhost:5000/kubelab/notebook:0.1.0-py3.13", "localhost:5000/kubelab/notebook:0.1.0-py3.11"]
 OTHER = "registry.example/other:1"
 
@@ -63,7 +64,7 @@ def test_each_set_of_nodes_has_its_own(render: Callable[..., Render]) -> None:
     rendered = render({"singleuser": {"profileList": profiles, "extraTolerations": [{"key": "users"}]}})
     sets = {each["metadata"]["name"]: each for each in rendered.all("DaemonSet")}
     found = {
-        (tuple(pod_of(each).get("nodeSelector", {})), pod_of(each)["tolerations"][0]["key"]): pulled(each)
+        (tuple(pod_of(each).get("nodeSelector", {})), pod_of(each)["tolerations"][-1]["key"]): pulled(each)
         for each in sets.values()
     }
     assert found == {
@@ -161,7 +162,7 @@ def test_taints_of_the_nodes_are_tolerated_as_the_servers_tolerate_them(render: 
         "prePuller": {"extraTolerations": [{"key": "warming-up", "operator": "Exists"}]},
     }
     pod = pod_of(render(values).get("DaemonSet", "jupyterhub-image-puller"))
-    assert pod["tolerations"] == [TOLERATION, {"key": "warming-up", "operator": "Exists"}]
+    assert pod["tolerations"] == [USERS, TOLERATION, {"key": "warming-up", "operator": "Exists"}]
 
 
 def test_kubelab_reads_from_it_what_belongs_where(render: Callable[..., Render]) -> None:
@@ -169,7 +170,7 @@ def test_kubelab_reads_from_it_what_belongs_where(render: Callable[..., Render])
     profiles = [profile(image=OTHER, node_selector=GPU, tolerations=[TOLERATION])]
     found = find_placements(render({"singleuser": {"profileList": profiles}}).objects)
     assert sorted(found, key=lambda each: each.images) == [
-        Placement(tuple(DEFAULT_IMAGES)),
+        Placement(tuple(DEFAULT_IMAGES), tolerations=(USERS,)),
         Placement((OTHER,), GPU, (TOLERATION,)),
     ]
 

@@ -71,3 +71,23 @@ def test_users_and_secrets_outlive_the_release(default: Render) -> None:
     claim = default.get("PersistentVolumeClaim", "jupyterhub-hub-db")
     assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
     assert [each["metadata"]["name"] for each in default.all("PersistentVolumeClaim")] == ["jupyterhub-hub-db"]
+
+
+def test_each_service_of_the_hub_has_a_token_of_its_own(render: Callable[..., Render]) -> None:
+    """Made by the hook, unless its Secret is given; the hub reads each by the service's name."""
+    given = {"existingSecret": "given"}
+    values = {
+        "hub": {"services": {"grader": {}, "other": {"existingSecret": "others"}}, **given, "admin": given},
+    }
+    rendered = render(values)
+    config_map = rendered.get("ConfigMap", "jupyterhub-make-secrets")
+    (made,) = json.loads(config_map["data"]["secrets.json"])
+    assert (made["name"], made["random"], made["plain"]) == ("jupyterhub-service-grader", {"token": "hex32"}, {})
+    named = rendered.get("Role", "jupyterhub-make-secrets")["rules"][1]["resourceNames"]
+    assert named == ["jupyterhub-service-grader"]
+    pod = rendered.get("Deployment", "jupyterhub-hub")["spec"]["template"]["spec"]
+    (volume,) = (each for each in pod["volumes"] if each["name"] == "services")
+    assert [each["secret"] for each in volume["projected"]["sources"]] == [
+        {"name": "jupyterhub-service-grader", "items": [{"key": "token", "path": "grader"}]},
+        {"name": "others", "items": [{"key": "token", "path": "other"}]},
+    ]

@@ -16,7 +16,7 @@ def classes(rendered: Render) -> tuple[str | None, str]:
     """The class of the hub's claim and the one of the homes."""
     claim = rendered.get("PersistentVolumeClaim", "jupyterhub-hub-db")["spec"].get("storageClassName")
     settings = json.loads(rendered.get("ConfigMap", "jupyterhub-hub")["data"]["settings.json"])
-    return claim, settings["storageClass"]
+    return claim, settings["singleuser"]["storage"]["dynamic"]["storageClass"]
 
 
 OFF = {"provisioner": {"enabled": False}}

@@ -4,10 +4,13 @@
 {{- define "kubelab.hub.pvc" -}}{{ .Release.Name }}-hub-db{{- end }}
 {{- define "kubelab.hub.code" -}}{{ .Release.Name }}-hub-code{{- end }}
 {{- define "kubelab.hub.pages" -}}{{ .Release.Name }}-hub-pages{{- end }}
+{{- define "kubelab.hub.files" -}}{{ .Release.Name }}-hub-files{{- end }}
 {{- define "kubelab.proxy.name" -}}{{ .Release.Name }}-proxy{{- end }}
 {{- define "kubelab.proxy.api" -}}{{ .Release.Name }}-proxy-api{{- end }}
 {{- define "kubelab.proxy.public" -}}{{ .Release.Name }}-proxy-public{{- end }}
 {{- define "kubelab.singleuser.name" -}}{{ .Release.Name }}-singleuser{{- end }}
+{{- define "kubelab.singleuser.files" -}}{{ .Release.Name }}-singleuser-files{{- end }}
+{{- define "kubelab.ingress.name" -}}{{ .Release.Name }}{{- end }}
 {{- define "kubelab.imagePuller.name" -}}{{ .Release.Name }}-image-puller{{- end }}
 {{- define "kubelab.secretHook.name" -}}{{ .Release.Name }}-make-secrets{{- end }}
 {{- define "kubelab.test.name" -}}{{ .Release.Name }}-test-hub{{- end }}
@@ -22,6 +25,11 @@
 {{- .Values.hub.admin.existingSecret | default (printf "%s-hub-admin" .Release.Name) }}
 {{- end }}
 
+{{- /* The Secret with a hub service's token: given, or made by the hook Job. `root`, `name` and `service`. */ -}}
+{{- define "kubelab.service.secret" -}}
+{{- .service.existingSecret | default (printf "%s-service-%s" .root.Release.Name .name) }}
+{{- end }}
+
 {{- define "kubelab.storage.name" -}}{{ .Release.Name }}-storage{{- end }}
 {{- define "kubelab.storage.helper" -}}{{ .Release.Name }}-storage-helper{{- end }}
 {{- define "kubelab.storage.class" -}}{{ .Release.Name }}-homes{{- end }}
@@ -32,6 +40,9 @@
 
 {{- /* Cluster-scoped names carry the namespace too, so that two releases of one name do not meet. */ -}}
 {{- define "kubelab.storage.clusterName" -}}{{ .Release.Namespace }}-{{ .Release.Name }}-storage{{- end }}
+
+{{- define "kubelab.priority.default" -}}{{ .Release.Namespace }}-{{ .Release.Name }}{{- end }}
+{{- define "kubelab.priority.imagePuller" -}}{{ .Release.Namespace }}-{{ .Release.Name }}-image-puller{{- end }}
 
 {{- /* A qualified name: the part after the slash has 63 characters at most. */ -}}
 {{- define "kubelab.storage.provisioner" -}}
@@ -62,5 +73,5 @@ kubelab.io/{{ printf "%s-%s" .Release.Namespace .Release.Name | trunc 63 | trimS
 
 {{- /* Whether the hook Job has a Secret to make. */ -}}
 {{- define "kubelab.secretHook.needed" -}}
-{{- if not (and .Values.hub.existingSecret .Values.hub.admin.existingSecret) }}true{{ end }}
+{{- if include "kubelab.secretHook.secrets" . | fromJsonArray }}true{{ end }}
 {{- end }}

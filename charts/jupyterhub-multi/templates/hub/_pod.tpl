@@ -7,11 +7,9 @@ securityContext: {{- include "kubelab.podSecurityContext" (dict "uid" 1000 "gid"
 {{- with include "kubelab.imagePullSecrets" . }}
 {{ . }}
 {{- end }}
-{{- with .Values.hub.nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.hub.tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
+{{- include "kubelab.scheduling" (dict "root" . "purpose" "core" "nodeSelector" .Values.hub.nodeSelector "tolerations" .Values.hub.tolerations "priority" "default") }}
+{{- with .Values.hub.initContainers }}
+initContainers: {{- toYaml . | nindent 2 }}
 {{- end }}
 containers:
   - name: hub
@@ -27,6 +25,9 @@ containers:
         containerPort: 8081
     securityContext: {{- include "kubelab.containerSecurityContext" . | nindent 6 }}
     resources: {{- toYaml .Values.hub.resources | nindent 6 }}
+    {{- with .Values.hub.lifecycle }}
+    lifecycle: {{- toYaml . | nindent 6 }}
+    {{- end }}
     {{- include "kubelab.hub.probes" . | nindent 4 }}
     volumeMounts:
       - name: config
@@ -48,30 +49,18 @@ containers:
         mountPath: /srv/jupyterhub
       - name: tmp
         mountPath: /tmp
-volumes:
-  - name: config
-    configMap:
-      name: {{ include "kubelab.hub.name" . }}
-  - name: code
-    configMap:
-      name: {{ include "kubelab.hub.code" . }}
-  - name: pages
-    configMap:
-      name: {{ include "kubelab.hub.pages" . }}
-  - name: secret
-    secret:
-      secretName: {{ include "kubelab.hub.secret" . }}
-      defaultMode: 0440
-  - name: admin
-    secret:
-      secretName: {{ include "kubelab.hub.adminSecret" . }}
-      defaultMode: 0440
-  - name: data
-    persistentVolumeClaim:
-      claimName: {{ include "kubelab.hub.pvc" . }}
-  - name: tmp
-    emptyDir:
-      sizeLimit: 64Mi
+      {{- if .Values.hub.services }}
+      - name: services
+        mountPath: /etc/kubelab/services
+        readOnly: true
+      {{- end }}
+      {{- with concat (include "kubelab.files.mounts" .Values.hub.extraFiles | fromJsonArray) .Values.hub.extraVolumeMounts }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+  {{- with .Values.hub.extraContainers }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+volumes: {{- include "kubelab.hub.volumes" . | nindent 2 }}
 {{- end }}
 
 {{- define "kubelab.hub.env" -}}

@@ -3,7 +3,7 @@ user's server can start, the default Python first: images are pulled in this ord
 {{- define "kubelab.imagePuller.placements" -}}
 {{- $root := . }}
 {{- $singleuser := .Values.singleuser }}
-{{- $where := dict "nodeSelector" ($singleuser.nodeSelector | default dict) "tolerations" ($singleuser.extraTolerations | default list) }}
+{{- $where := dict "nodeSelector" (include "kubelab.singleuser.nodeSelector" . | fromJson) "tolerations" (include "kubelab.singleuser.tolerations" . | fromJsonArray) }}
 {{- $first := list }}
 {{- $others := list }}
 {{- range .Values.pythons }}

@@ -12,6 +12,9 @@ securityContext: {{- include "kubelab.podSecurityContext" (dict "uid" 1000 "gid"
 {{- with .group.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- if .root.Values.scheduling.podPriority.enabled }}
+priorityClassName: {{ include "kubelab.priority.imagePuller" .root }}
+{{- end }}
 {{- with concat .group.tolerations ($puller.extraTolerations | default list) }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}

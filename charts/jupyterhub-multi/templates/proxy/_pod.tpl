@@ -5,12 +5,7 @@ securityContext: {{- include "kubelab.podSecurityContext" (dict "uid" 1000 "gid"
 {{- with include "kubelab.imagePullSecrets" . }}
 {{ . }}
 {{- end }}
-{{- with .Values.proxy.chp.nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.proxy.chp.tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "kubelab.scheduling" (dict "root" . "purpose" "core" "nodeSelector" .Values.proxy.chp.nodeSelector "tolerations" .Values.proxy.chp.tolerations "priority" "default") }}
 containers:
   - name: chp
     image: {{ include "kubelab.proxy.image" . }}
@@ -26,6 +21,9 @@ containers:
       {{- if .Values.debug.enabled }}
       - --log-level=debug
       {{- end }}
+      {{- range .Values.proxy.chp.extraCommandLineFlags }}
+      - {{ . | quote }}
+      {{- end }}
     env:
       # The only way in that configurable-http-proxy offers.
       - name: CONFIGPROXY_AUTH_TOKEN
@@ -33,6 +31,10 @@ containers:
           secretKeyRef:
             name: {{ include "kubelab.hub.secret" . }}
             key: proxy-token
+      {{- range $name, $value := .Values.proxy.chp.extraEnv }}
+      - name: {{ $name }}
+        value: {{ $value | quote }}
+      {{- end }}
     ports:
       - name: http
         containerPort: 8000

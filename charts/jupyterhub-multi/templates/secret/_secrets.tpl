@@ -15,5 +15,11 @@
 {{- $random := dict "password" "password" }}
 {{- $secrets = append $secrets (dict "name" (include "kubelab.hub.adminSecret" .) "labels" $labels "random" $random "plain" $plain) }}
 {{- end }}
+{{- range $name, $service := .Values.hub.services }}
+{{- if not $service.existingSecret }}
+{{- $secret := include "kubelab.service.secret" (dict "root" $ "name" $name "service" $service) }}
+{{- $secrets = append $secrets (dict "name" $secret "labels" $labels "random" (dict "token" "hex32") "plain" dict) }}
+{{- end }}
+{{- end }}
 {{- toJson $secrets }}
 {{- end }}

@@ -34,13 +34,13 @@ def make_culler_command(cull: Mapping[str, Any], base_url: str) -> list[str]:
     return command
 
 
-def configure_culling(c: Any, settings: Settings) -> None:
-    """Add the culler and a role with the scopes it uses, and no more."""
+def make_culler(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the culler as a service, and a role with the scopes it uses and no more; nothing if it is off."""
     cull = settings["cull"]
     if not cull["enabled"]:
-        return
+        return [], []
     scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
     if cull["users"]:
         scopes.append("admin:users")
-    c.JupyterHub.load_roles = [{"name": NAME, "scopes": scopes, "services": [NAME]}]
-    c.JupyterHub.services = [{"name": NAME, "command": make_culler_command(cull, settings["baseUrl"])}]
+    service = {"name": NAME, "command": make_culler_command(cull, settings["baseUrl"])}
+    return [service], [{"name": NAME, "scopes": scopes, "services": [NAME]}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ def configure_service(c: Any, settings: Settings) -> None:
     c.JupyterHub.hub_bind_url = f"http://:{HUB_PORT}"
     c.JupyterHub.hub_connect_url = settings["hubUrl"]
     # Ours stand before JupyterHub's own and NativeAuthenticator's of the same name.
-    c.JupyterHub.template_paths = [PAGES]
+    c.JupyterHub.template_paths = [*hub["templatePaths"], PAGES]
+    c.JupyterHub.template_vars = hub["templateVars"]
     c.JupyterHub.db_url = DATABASE
     # JupyterHub copies a SQLite file before it upgrades the schema.
     c.JupyterHub.upgrade_db = True
     c.JupyterHub.cookie_secret = settings.secrets.cookie_secret
     c.CryptKeeper.keys = [settings.secrets.crypt_key]
-    c.JupyterHub.concurrent_spawn_limit = hub["concurrentSpawnLimit"]
+    configure_limits(c, hub)
     # 0 shows the progress page at once instead of a page that seems to hang while the server starts.
     c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
     # User servers live in pods of their own and go on while the hub restarts.
@@ -36,3 +38,22 @@ def configure_service(c: Any, settings: Settings) -> None:
     c.ConfigurableHTTPProxy.should_start = False
     c.ConfigurableHTTPProxy.api_url = settings["proxyApiUrl"]
     c.ConfigurableHTTPProxy.auth_token = settings.secrets.proxy_token
+
+
+LIMITS = {
+    "allowNamedServers": "allow_named_servers",
+    "namedServerLimitPerUser": "named_server_limit_per_user",
+    "activeServerLimit": "active_server_limit",
+    "authenticatePrometheus": "authenticate_prometheus",
+    "concurrentSpawnLimit": "concurrent_spawn_limit",
+    "redirectToServer": "redirect_to_server",
+    "shutdownOnLogout": "shutdown_on_logout",
+}
+"""JupyterHub's traits that are values of their own, by the value's name."""
+
+
+def configure_limits(c: Any, hub: Mapping[str, Any]) -> None:
+    """Set those that the values name; the others keep JupyterHub's default."""
+    for value, trait in LIMITS.items():
+        if value in hub:
+            c.JupyterHub[trait] = hub[value]

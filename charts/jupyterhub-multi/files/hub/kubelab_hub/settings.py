@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 SETTINGS_FILE = Path("/etc/jupyterhub/settings.json")
 SECRET_FOLDER = Path("/etc/kubelab/secret")
 ADMIN_FOLDER = Path("/etc/kubelab/admin")
+TOKEN_FOLDER = Path("/etc/kubelab/services")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Settings:
     values: Mapping[str, Any]
     secrets: Secrets
     admin: Admin
+    tokens: Path
+    """Folder with a file for each of the hub's services: its token."""
 
     def __getitem__(self, key: str) -> Any:
         """Return one of the values."""
@@ -89,4 +92,5 @@ def read_settings() -> Settings:
         values=json.loads(SETTINGS_FILE.read_text()),
         secrets=read_secrets(SECRET_FOLDER),
         admin=read_admin(ADMIN_FOLDER),
+        tokens=TOKEN_FOLDER,
     )

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from kubespawner import KubeSpawner
 
+from kubelab_hub.home import configure_home
+from kubelab_hub.pod import configure_pod
+
 if TYPE_CHECKING:
     from kubelab_hub.settings import Settings
-
-HOME_VOLUME = "home"
 
 
 def describe_python(python: Mapping[str, Any], today: date) -> str:
@@ -66,7 +67,8 @@ def configure_spawning(c: Any, settings: Settings) -> None:
 
 def configure_process(c: Any, singleuser: Mapping[str, Any]) -> None:
     """Set what runs in the pod and what it may use; Helm drops a limit that is null."""
-    c.Spawner.cmd = [singleuser["cmd"]]
+    command = singleuser["cmd"]
+    c.Spawner.cmd = [command] if isinstance(command, str) else command
     c.Spawner.default_url = singleuser["defaultUrl"]
     environment = COLLABORATION if singleuser["collaboration"]["enabled"] else {}
     c.Spawner.environment = {**environment, **{name: str(value) for name, value in singleuser["extraEnv"].items()}}
@@ -74,51 +76,9 @@ def configure_process(c: Any, singleuser: Mapping[str, Any]) -> None:
     c.Spawner.cpu_limit = singleuser["cpu"].get("limit")
     c.Spawner.mem_guarantee = singleuser["memory"].get("guarantee")
     c.Spawner.mem_limit = singleuser["memory"].get("limit")
-
-
-def configure_pod(c: Any, settings: Settings) -> None:
-    """Keep the pod to the Pod Security Standard `restricted`, and away from the API server."""
-    singleuser = settings["singleuser"]
-    c.KubeSpawner.service_account = settings["serviceAccount"]
-    c.KubeSpawner.automount_service_account_token = False
-    c.KubeSpawner.uid = singleuser["uid"]
-    c.KubeSpawner.gid = singleuser["fsGid"]
-    c.KubeSpawner.fs_gid = singleuser["fsGid"]
-    c.KubeSpawner.allow_privilege_escalation = False
-    c.KubeSpawner.pod_security_context = {
-        "runAsNonRoot": True,
-        "seccompProfile": {"type": "RuntimeDefault"},
-        # A home with many files would otherwise be walked through at every start.
-        "fsGroupChangePolicy": "OnRootMismatch",
-    }
-    c.KubeSpawner.container_security_context = {
-        "capabilities": {"drop": ["ALL"]},
-        "runAsNonRoot": True,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-    # With service links every Service of the namespace becomes seven environment variables.
-    c.KubeSpawner.extra_pod_config = {"enableServiceLinks": False}
-    c.KubeSpawner.extra_labels = {
-        "app.kubernetes.io/instance": settings["instance"],
-        **singleuser["extraLabels"],
-    }
-    c.KubeSpawner.extra_annotations = singleuser["extraAnnotations"]
-    c.KubeSpawner.node_selector = singleuser["nodeSelector"]
-    c.KubeSpawner.tolerations = singleuser["extraTolerations"]
-
-
-def configure_home(c: Any, settings: Settings) -> None:
-    """Give each user a claim under KubeSpawner's safe slug, remembered so that a renaming loses no home."""
-    storage = settings["singleuser"]["storage"]
-    c.KubeSpawner.storage_pvc_ensure = True
-    c.KubeSpawner.pvc_name_template = "claim-{user_server}"
-    c.KubeSpawner.storage_capacity = storage["capacity"]
-    c.KubeSpawner.storage_access_modes = storage["dynamic"]["storageAccessModes"]
-    c.KubeSpawner.storage_extra_labels = {"app.kubernetes.io/instance": settings["instance"]}
-    if settings["storageClass"]:
-        c.KubeSpawner.storage_class = settings["storageClass"]
-    c.KubeSpawner.volumes = [{"name": HOME_VOLUME, "persistentVolumeClaim": {"claimName": "{pvc_name}"}}]
-    c.KubeSpawner.volume_mounts = [{"name": HOME_VOLUME, "mountPath": storage["homeMountPath"]}]
+    c.KubeSpawner.extra_resource_limits = singleuser["extraResource"].get("limits", {})
+    c.KubeSpawner.extra_resource_guarantees = singleuser["extraResource"].get("guarantees", {})
+    c.KubeSpawner.lifecycle_hooks = singleuser["lifecycleHooks"]
 
 
 def configure_timing(c: Any, settings: Settings) -> None:

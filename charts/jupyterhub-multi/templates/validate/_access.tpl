@@ -1,0 +1,12 @@
+{{- /* Ways in that contradict each other: a JSON list of refusals. */ -}}
+{{- define "kubelab.refusals.access" -}}
+{{- $errors := list }}
+{{- $v := .Values }}
+{{- if and (ne $v.proxy.service.type "LoadBalancer") (or $v.proxy.service.loadBalancerIP $v.proxy.service.loadBalancerSourceRanges) }}
+{{- $errors = append $errors (printf "proxy.service.loadBalancerIP and loadBalancerSourceRanges say nothing to a Service of type %s: set proxy.service.type to LoadBalancer, or drop them." $v.proxy.service.type) }}
+{{- end }}
+{{- if and $v.httpRoute.enabled (not $v.httpRoute.gateway.name) }}
+{{- $errors = append $errors "httpRoute.enabled needs the Gateway it belongs to: set httpRoute.gateway.name." }}
+{{- end }}
+{{- toJson $errors }}
+{{- end }}
