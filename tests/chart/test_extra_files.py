@@ -23,7 +23,7 @@ FILES: dict[str, dict[str, Any]] = {
     "as-json": {"mountPath": "/etc/course.json", "data": DATA},
     "as-toml": {"mountPath": "/etc/course.toml", "data": DATA},
 }
-ITEMS = [
+ITEMS: list[dict[str, Any]] = [
     {"key": "as-json", "path": "as-json"},
     {"key": "as-toml", "path": "as-toml"},
     {"key": "as-yaml", "path": "as-yaml"},

@@ -112,6 +112,15 @@ def test_the_operators_own_parts_are_in_the_pod(load: Load) -> None:
     assert server["args"][:2] == ["jupyterhub-singleuser", "--debug"]
 
 
+def test_the_environment_of_a_server_may_come_from_elsewhere(load: Load) -> None:
+    """A plain value becomes text; a reference to a Secret reaches the pod as it is, and the hub never reads it."""
+    reference = {"valueFrom": {"secretKeyRef": {"name": "course", "key": "token"}}}
+    pod, _ = make_pod(load({"singleuser": {"extraEnv": {"WEEKS": 14, "TOKEN": reference}}}), "python-3-13")
+    environment = {each["name"]: each for each in pod["spec"]["containers"][0]["env"]}
+    assert environment["WEEKS"] == {"name": "WEEKS", "value": "14"}
+    assert environment["TOKEN"] == {"name": "TOKEN", **reference}
+
+
 def test_limits_are_jupyterhubs_own_unless_they_are_said(load: Load) -> None:
     assert not {"named_server_limit_per_user", "redirect_to_server", "shutdown_on_logout"} & set(load({}).JupyterHub)
     values = {

@@ -59,6 +59,11 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
         "use ReadWriteOnce, or name a class",
     ),
     ("several Pythons of no image", {"pythons": [{"version": "multi"}]}, "name one in its image.repository"),
+    (
+        "a secret that would be readable",
+        {"hub": {"config": {"GitHubOAuthenticator": {"client_secret": "x"}}}},
+        "OAuthenticator reads OAUTH_CLIENT_SECRET",
+    ),
     ("roles by trait", {"hub": {"config": {"JupyterHub": {"load_roles": []}}}}, "use hub.loadRoles"),
     ("pages by trait", {"hub": {"config": {"JupyterHub": {"template_paths": []}}}}, "use hub.templatePaths"),
     ("volumes by trait", {"hub": {"config": {"KubeSpawner": {"volumes": []}}}}, "storage.extraVolumes"),

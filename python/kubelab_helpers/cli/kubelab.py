@@ -17,6 +17,7 @@ from kubelab_helpers.cli import (  # their commands are added to `image`
     image_push,  # noqa: F401
     image_sbom,  # noqa: F401
 )
+from kubelab_helpers.cli.chart import chart_app
 from kubelab_helpers.cli.cluster import cluster_app
 from kubelab_helpers.cli.image import image_app
 from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption, YesOption
@@ -41,6 +42,7 @@ app.add_typer(registry_app, name="registry")
 bundle_app = typer.Typer(help="Carry the parts to where there is no network.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(cluster_app, name="cluster")
+app.add_typer(chart_app, name="chart")
 
 
 @app.callback()

@@ -111,16 +111,18 @@ def print_text(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Print a table; wide enough when the output is a file."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", *, to_stderr: bool = False
+) -> None:
+    """Print a table; wide enough when the output is a file. `to_stderr` is for one that goes with an answer."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(*columns, title=title or None)
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    Console(width=max(console.width, 100) if not sys.stdout.isatty() else None).print(table)
+    console = Console(stderr=to_stderr)
+    Console(width=None if console.is_terminal else max(console.width, 100), stderr=to_stderr).print(table)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

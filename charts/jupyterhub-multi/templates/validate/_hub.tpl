@@ -30,6 +30,14 @@
 {{- end }}
 {{- end }}
 
+{{- range $section, $traits := omit $v.hub.config "DummyAuthenticator" }}
+{{- range $trait, $value := $traits }}
+{{- $name := printf "%s.%s" $section $trait }}
+{{- if and (kindIs "string" $value) (regexMatch "(secret|password|token)$" $trait) (not (hasKey $owned $name)) }}
+{{- $errors = append $errors (printf "hub.config.%s is secret, and would stand in a ConfigMap: put it into a Secret, hand it to the hub by hub.extraEnv with a valueFrom, and set the trait from os.environ in hub.extraConfig (OAuthenticator reads OAUTH_CLIENT_SECRET by itself)." $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- $authenticator := dig "JupyterHub" "authenticator_class" "" $v.hub.config | toString }}
 {{- if regexMatch "(?i)dummy" $authenticator }}
 {{- if not $v.hub.allowDummyAuthenticator }}

@@ -71,7 +71,9 @@ def configure_process(c: Any, singleuser: Mapping[str, Any]) -> None:
     c.Spawner.cmd = [command] if isinstance(command, str) else command
     c.Spawner.default_url = singleuser["defaultUrl"]
     environment = COLLABORATION if singleuser["collaboration"]["enabled"] else {}
-    c.Spawner.environment = {**environment, **{name: str(value) for name, value in singleuser["extraEnv"].items()}}
+    # A `valueFrom` stays as it is: KubeSpawner hands it on.
+    own = {name: value if isinstance(value, dict) else str(value) for name, value in singleuser["extraEnv"].items()}
+    c.Spawner.environment = {**environment, **own}
     c.Spawner.cpu_guarantee = singleuser["cpu"].get("guarantee")
     c.Spawner.cpu_limit = singleuser["cpu"].get("limit")
     c.Spawner.mem_guarantee = singleuser["memory"].get("guarantee")
