@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "jupyterhub-multi"
 RELEASE = "jupyterhub"
 NAMESPACE = "jupyterhub"
+SCENARIOS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml"))
+"""The named scenarios that `ct lint` goes through too."""
 
 # The hub's code is a package below the chart's files, as PYTHONPATH names it in the hub's pod.
 sys.path.insert(0, str(CHART / "files" / "hub"))
@@ -125,7 +127,7 @@ def default(render: Callable[..., Render]) -> Render:
     return render()
 
 
-@pytest.fixture(scope="session", params=["default", "multi-python", "hardened"])
+@pytest.fixture(scope="session", params=SCENARIOS)
 def scenario(request: pytest.FixtureRequest, render: Callable[..., Render]) -> Render:
     """Return the render of each scenario in turn."""
     return render(scenario=request.param)

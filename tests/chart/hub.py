@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,10 @@ def load_hub_config(rendered: Render, folder: Path, monkeypatch: pytest.MonkeyPa
         (folder / name).write_text(text)
     if not (folder / "secret").exists():
         write_secrets(folder)
+    if not (folder / "services").exists():
+        (folder / "services").mkdir()
+        for name in json.loads((folder / "settings.json").read_text())["hub"]["services"]:
+            (folder / "services" / name).write_text(f"token of {name}\n")
     # kubelab_hub is on sys.path through conftest.py, as PYTHONPATH has it in the pod.
     import kubelab_hub.settings
 

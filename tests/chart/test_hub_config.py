@@ -121,7 +121,7 @@ def test_the_home_is_a_claim_under_a_safe_slug(config: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["multi-python", "hardened"])
+@pytest.mark.parametrize("name", ["multi-python", "hardened", "extended"])
 def test_each_scenario_loads(
     render: Callable[..., Render], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -176,6 +176,14 @@ def test_pages_of_the_operator_stand_before_the_charts(load: Load) -> None:
     assert hub.template_vars == {"announcement": "Welcome."}
 
 
+def test_servers_that_may_ask_for_no_names_have_the_hubs_address(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Service's own, which does not change while it is there."""
+    assert load({}).JupyterHub.hub_connect_url == "http://jupyterhub-hub:8081"
+    monkeypatch.setattr("socket.gethostbyname", {"jupyterhub-hub": "192.0.2.81"}.__getitem__)
+    strict = load({"networkPolicy": {"singleuser": {"egress": "strict"}}})
+    assert strict.JupyterHub.hub_connect_url == "http://192.0.2.81:8081"
+
+
 def test_a_snippet_reads_the_operators_own_values(load: Load) -> None:
     """As zero-to-jupyterhub's snippets do, with a default for what is absent."""
     told = "{'week': get_config('custom.course.week'), 'none': get_config('custom.no', 7)}"

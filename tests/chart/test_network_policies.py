@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ def test_what_may_come_in(default: Render) -> None:
         for each in default.all("NetworkPolicy")
     }
     assert inward == {
+        "jupyterhub-default-deny": set(),
         "jupyterhub-hub": {("proxy", "http"), ("singleuser-server", "http")},
         "jupyterhub-proxy": {("*", "http"), ("hub", "api")},
         "jupyterhub-singleuser": {("hub", 8888), ("proxy", 8888)},
@@ -41,6 +43,7 @@ def test_what_may_come_in(default: Render) -> None:
         "jupyterhub-make-secrets": set(),
         "jupyterhub-storage": set(),
         "jupyterhub-storage-helper": set(),
+        "jupyterhub-test-hub": set(),
     }
 
 
@@ -50,6 +53,7 @@ def test_what_may_go_out(default: Render) -> None:
     dns = {("*", 53)}
     outward = {each["metadata"]["name"]: peers(each["spec"]["egress"], "to") for each in default.all("NetworkPolicy")}
     assert outward == {
+        "jupyterhub-default-deny": set(),
         "jupyterhub-hub": {("proxy", 8001), ("singleuser-server", 8888)} | dns | api_server,
         "jupyterhub-proxy": {("hub", 8081), ("singleuser-server", 8888)} | dns,
         "jupyterhub-singleuser": {("hub", 8081), ("*", None)} | dns,
@@ -57,6 +61,7 @@ def test_what_may_go_out(default: Render) -> None:
         "jupyterhub-make-secrets": api_server,
         "jupyterhub-storage": api_server,
         "jupyterhub-storage-helper": set(),
+        "jupyterhub-test-hub": {("proxy", 8000)} | dns,
     }
 
 
@@ -67,13 +72,15 @@ def test_each_policy_says_both_directions(scenario: Render) -> None:
 
 
 def test_each_pod_of_the_chart_has_a_policy(scenario: Render) -> None:
-    """All but the test pod, which plays the outside."""
-    selectors = [policy["spec"]["podSelector"]["matchLabels"] for policy in scenario.all("NetworkPolicy")]
+    """Of its own, that says what it may; and in the release's namespace the one that denies all else."""
+    policies = [policy["spec"]["podSelector"]["matchLabels"] for policy in scenario.all("NetworkPolicy")]
+    own = [selector for selector in policies if len(selector) > 1]
     for owner, pod in scenario.pods():
         labels = pod["metadata"]["labels"]
-        if component(labels) != "test":
-            assert any(selector.items() <= labels.items() for selector in selectors), owner["metadata"]["name"]
-    assert SINGLEUSER in selectors
+        assert any(selector.items() <= labels.items() for selector in own), owner["metadata"]["name"]
+        assert labels["app.kubernetes.io/instance"] == "jupyterhub", owner["metadata"]["name"]
+    assert SINGLEUSER in own
+    assert {"app.kubernetes.io/instance": "jupyterhub"} in policies
 
 
 def test_users_reach_no_private_address_by_default(default: Render) -> None:
@@ -92,6 +99,24 @@ def test_none_leaves_users_the_hub_and_dns(render: Callable[..., Render]) -> Non
     rendered = render({"networkPolicy": {"singleuser": {"egress": "none"}}})
     egress = rendered.get("NetworkPolicy", "jupyterhub-singleuser")["spec"]["egress"]
     assert peers(egress, "to") == {("hub", 8081), ("*", 53)}
+
+
+def test_strict_leaves_users_the_hub_by_its_address(render: Callable[..., Render]) -> None:
+    """Preset `strict`: names are a way out too, so the hub looks its own up and hands it on."""
+    rendered = render({"networkPolicy": {"singleuser": {"egress": "strict"}}})
+    egress = rendered.get("NetworkPolicy", "jupyterhub-singleuser")["spec"]["egress"]
+    assert peers(egress, "to") == {("hub", 8081)}
+    settings = json.loads(rendered.get("ConfigMap", "jupyterhub-hub")["data"]["settings.json"])
+    assert settings["hubByAddress"] is True
+
+
+def test_packages_leave_users_the_web_and_no_private_address(render: Callable[..., Render]) -> None:
+    """Preset `packages`; or the mirrors that are named, and nothing else."""
+    for cidrs, blocks in (([], ["0.0.0.0/0", "::/0"]), (["10.1.2.0/24"], ["10.1.2.0/24"])):
+        values = {"networkPolicy": {"singleuser": {"egress": "packages", "packageCidrs": cidrs}}}
+        egress = render(values).get("NetworkPolicy", "jupyterhub-singleuser")["spec"]["egress"]
+        assert peers(egress, "to") == {("hub", 8081), ("*", 53), ("*", 443), ("*", 80)}
+        assert [peer["ipBlock"]["cidr"] for peer in egress[-1]["to"]] == blocks
 
 
 def test_the_api_server_can_be_named(render: Callable[..., Render]) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import CHART, NAMESPACE, RELEASE, Render
+from .conftest import CHART, NAMESPACE, RELEASE, SCENARIOS, Render
 
 IMMUTABLE_SELECTOR = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"}
 
 
-@pytest.mark.parametrize("name", ["default", "multi-python", "hardened"])
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_two_renders_are_byte_identical(render: Callable[..., Render], name: str) -> None:
     """No random value, no time and no `lookup` at render."""
     assert render(scenario=name).text == render(scenario=name).text
@@ -124,6 +124,7 @@ def test_references_to_config_maps_and_secrets_resolve(scenario: Render) -> None
     secrets = {spec["name"] for specs in hooks for spec in specs} | {
         "hub-secret-from-elsewhere",
         "hub-admin-from-elsewhere",
+        "dashboard-token",
     }
     for container in scenario.containers():
         for volume in container.pod["spec"].get("volumes", []):

@@ -90,6 +90,11 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
         {"proxy": {"service": {"loadBalancerSourceRanges": ["192.0.2.0/24"]}}},
         "set proxy.service.type to LoadBalancer",
     ),
+    (
+        "mirrors beside another preset",
+        {"networkPolicy": {"singleuser": {"packageCidrs": ["192.0.2.0/24"]}}},
+        "set networkPolicy.singleuser.egress to packages",
+    ),
     ("a route to no Gateway", {"httpRoute": {"enabled": True}}, "set httpRoute.gateway.name"),
     (
         "a file with two contents",
@@ -239,6 +244,7 @@ SPECIAL: dict[str, Any] = {
     "prePuller.extraImages": {"other": {"name": "registry.example/other", "tag": "1"}},
     "networkPolicy.apiServer.cidrs": ["192.0.2.1/32"],
     "networkPolicy.apiServer.ports": [7443],
+    "networkPolicy.singleuser.packageCidrs": ["192.0.2.0/24"],
     "storage.provisioner.nodePath": "/srv/volumes",
     # One choice only, until PostgreSQL comes.
     "database.type": None,
@@ -255,6 +261,7 @@ BESIDE: dict[str, Any] = {
         f"ingress.{key}": {"ingress": {"enabled": True}}
         for key in ("ingressClassName", "annotations", "hosts", "pathSuffix", "pathType", "tls", "extraPaths")
     },
+    "networkPolicy.singleuser.packageCidrs": {"networkPolicy": {"singleuser": {"egress": "packages"}}},
     **{f"proxy.service.{key}": BALANCED for key in ("loadBalancerIP", "loadBalancerSourceRanges")},
     **{
         f"scheduling.podPriority.{key}": PRIORITY for key in ("globalDefault", "defaultPriority", "imagePullerPriority")

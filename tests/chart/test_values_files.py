@@ -55,7 +55,7 @@ def test_every_scenario_of_ct_is_valid() -> None:
         ("pythons:\n- version: '3.11'\n  displayname: x\n", "values.yaml:3: pythons[0].displayname: unknown key"),
         (
             "networkPolicy:\n  singleuser:\n    egress: Internet\n",
-            "values.yaml:3: networkPolicy.singleuser.egress: 'Internet' is none of internet, none; did you mean",
+            "networkPolicy.singleuser.egress: 'Internet' is none of internet, packages, none, strict; did you mean",
         ),
         ("singleuser:\n  uid: 0\n", "values.yaml:2: singleuser.uid: 0 is out of range: the minimum is 1"),
         ("cull:\n  every: 60\n  every: 70\n", "values.yaml:3: cull.every stands twice"),

@@ -10,6 +10,7 @@
 {{- define "kubelab.proxy.public" -}}{{ .Release.Name }}-proxy-public{{- end }}
 {{- define "kubelab.singleuser.name" -}}{{ .Release.Name }}-singleuser{{- end }}
 {{- define "kubelab.singleuser.files" -}}{{ .Release.Name }}-singleuser-files{{- end }}
+{{- define "kubelab.networkPolicy.name" -}}{{ .Release.Name }}-default-deny{{- end }}
 {{- define "kubelab.ingress.name" -}}{{ .Release.Name }}{{- end }}
 {{- define "kubelab.imagePuller.name" -}}{{ .Release.Name }}-image-puller{{- end }}
 {{- define "kubelab.secretHook.name" -}}{{ .Release.Name }}-make-secrets{{- end }}

@@ -21,6 +21,7 @@ from kubelab_helpers.cli.chart import chart_app
 from kubelab_helpers.cli.cluster import cluster_app
 from kubelab_helpers.cli.image import image_app
 from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption, YesOption
+from kubelab_helpers.cli.policy import policy_app
 from kubelab_helpers.cli.registry import registry_app
 from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
 
@@ -43,6 +44,7 @@ bundle_app = typer.Typer(help="Carry the parts to where there is no network.", n
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(cluster_app, name="cluster")
 app.add_typer(chart_app, name="chart")
+app.add_typer(policy_app, name="policy")
 
 
 @app.callback()

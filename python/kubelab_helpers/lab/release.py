@@ -7,14 +7,15 @@ from typing import Any
 from kubelab_helpers import resources
 from kubelab_helpers.cluster.health import ApiError, read_nodes, write_private
 from kubelab_helpers.cluster.nodes import list_nodes
-from kubelab_helpers.document import merge
+from kubelab_helpers.document import merge, read_document
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.images.catalog import load_catalog
 from kubelab_helpers.images.registry import registry_state
 from kubelab_helpers.lab.context import HTTP_NODE_PORT, Lab
 from kubelab_helpers.lab.images import digests_of, notebook_family, pythons_of
-from kubelab_helpers.release import deploy
+from kubelab_helpers.release import deploy, reach_trial
 from kubelab_helpers.release.helm import Helm
+from kubelab_helpers.release.reach import Address, Verdict
 from kubelab_helpers.release.registry import put_pull_secret
 from kubelab_helpers.release.values import CHART, validate_values
 from kubelab_helpers.result import Outcome
@@ -66,6 +67,18 @@ def install_chart(lab: Lab) -> tuple[Outcome, str]:
             outcome = Outcome.CHANGED
     _keep_password(lab)
     return outcome, detail
+
+
+def verify_policies(lab: Lab, outside: Address | None) -> list[Verdict]:
+    """Try the release's network policies by real connections; BlockedError where the values have switched them off."""
+    defaults = read_document(resources.path(CHART) / "values.yaml").values
+    policy = merge(defaults, values_of(lab))["networkPolicy"]
+    if not policy["enabled"]:
+        raise BlockedError(
+            "networkPolicy.enabled is false: there is nothing to verify",
+            next_step="switch it on in the chart's values of kubelab.yaml, and run `kubelab up`",
+        )
+    return reach_trial.verify_policies(lab.kubeconfig, policy, lab.reporter, outside)
 
 
 def wait_until_healthy(lab: Lab) -> tuple[Outcome, str]:

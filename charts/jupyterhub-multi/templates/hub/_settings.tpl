@@ -15,6 +15,7 @@
     "namedServerLimitPerUser" "activeServerLimit" "authenticatePrometheus" "redirectToServer" "shutdownOnLogout" "services"
     "loadRoles" "templatePaths" "templateVars")
   "hubUrl" (include "kubelab.hub.url" .)
+  "hubByAddress" (and .Values.networkPolicy.enabled (eq .Values.networkPolicy.singleuser.egress "strict"))
   "imagePullPolicy" .Values.images.pullPolicy
   "imagePullSecrets" .Values.imagePullSecrets
   "instance" .Release.Name

@@ -8,5 +8,9 @@
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.gateway.name) }}
 {{- $errors = append $errors "httpRoute.enabled needs the Gateway it belongs to: set httpRoute.gateway.name." }}
 {{- end }}
+{{- $user := $v.networkPolicy.singleuser }}
+{{- if and $user.packageCidrs (ne $user.egress "packages") }}
+{{- $errors = append $errors (printf "networkPolicy.singleuser.packageCidrs says nothing to the preset %s: set networkPolicy.singleuser.egress to packages, or use extraEgress." $user.egress) }}
+{{- end }}
 {{- toJson $errors }}
 {{- end }}

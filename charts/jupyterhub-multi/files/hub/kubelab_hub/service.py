@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from kubelab_hub.settings import Settings
@@ -18,7 +20,7 @@ def configure_service(c: Any, settings: Settings) -> None:
     hub = settings["hub"]
     c.JupyterHub.base_url = settings["baseUrl"]
     c.JupyterHub.hub_bind_url = f"http://:{HUB_PORT}"
-    c.JupyterHub.hub_connect_url = settings["hubUrl"]
+    c.JupyterHub.hub_connect_url = by_address(settings["hubUrl"]) if settings["hubByAddress"] else settings["hubUrl"]
     # Ours stand before JupyterHub's own and NativeAuthenticator's of the same name.
     c.JupyterHub.template_paths = [*hub["templatePaths"], PAGES]
     c.JupyterHub.template_vars = hub["templateVars"]
@@ -38,6 +40,12 @@ def configure_service(c: Any, settings: Settings) -> None:
     c.ConfigurableHTTPProxy.should_start = False
     c.ConfigurableHTTPProxy.api_url = settings["proxyApiUrl"]
     c.ConfigurableHTTPProxy.auth_token = settings.secrets.proxy_token
+
+
+def by_address(url: str) -> str:
+    """Return the URL with its Service's address, which stays as long as the Service: servers may ask for no names."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{socket.gethostbyname(parts.hostname or '')}:{parts.port}").geturl()
 
 
 LIMITS = {
