@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help up down clean test test-all lint format unit chart images test-images e2e hosts test-hosts lifecycle bench verify lock schema wheel
+.PHONY: help up down clean test test-all lint format unit chart images test-images e2e e2e-tls hosts test-hosts lifecycle bench verify lock schema wheel
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ clean: down ## Remove the lab, the virtual environment and the cache of parts
 
 test: lint unit chart up-for-tests images e2e hosts ## Everything that fits in half an hour, on the real cluster
 
-test-all: test lifecycle test-hosts test-images bench ## Everything, also what takes the lab down and measures
+test-all: test e2e-tls lifecycle test-hosts test-images bench ## Everything, also what takes the lab down and measures
 
 .PHONY: up-for-tests
 up-for-tests: $(VENV)/installed
@@ -54,6 +54,11 @@ test-images: $(VENV)/installed ## Every Python: built, each image tested, a cell
 
 e2e: $(VENV)/installed ## Sign-up to a cell's output, on the cluster of `make up`
 	$(PYTEST) tests/e2e
+
+e2e-tls: $(VENV)/installed ## The same with the hub by HTTPS, which is by HTTP again afterwards
+	kubelab up --file tests/e2e/tls.yaml
+	KUBELAB_TEST_FILE=tests/e2e/tls.yaml $(PYTEST) tests/e2e
+	kubelab up
 
 hosts: $(VENV)/installed ## kubelab-host on hosts of its own, the quick part
 	$(PYTEST) tests/hosts -m "not slow"

@@ -24,8 +24,8 @@ NAMESPACE = "jupyterhub"
 SCENARIOS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml"))
 """The named scenarios that `ct lint` goes through too."""
 
-# The hub's code is a package below the chart's files, as PYTHONPATH names it in the hub's pod.
-sys.path.insert(0, str(CHART / "files" / "hub"))
+# The hub's code is a package below the chart's files, as PYTHONPATH names it in its pod; scripts stand side by side.
+sys.path[:0] = [str(CHART / "files" / name) for name in ("hub", "tls")]
 
 Manifest = dict[str, Any]
 
@@ -66,6 +66,8 @@ class Render:
         for each in self.objects:
             if each["kind"] in {"Deployment", "DaemonSet", "Job"}:
                 yield each, {**each["spec"]["template"]}
+            elif each["kind"] == "CronJob":
+                yield each, {**each["spec"]["jobTemplate"]["spec"]["template"]}
             elif each["kind"] == "Pod":
                 yield each, each
             elif "helperPod.yaml" in each.get("data", {}):

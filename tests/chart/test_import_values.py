@@ -25,6 +25,7 @@ DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 WHOLE = {
     *("hub.config", "hub.services", "hub.loadRoles", "hub.extraFiles", "singleuser.extraFiles"),
     *(
+        "proxy.https",
         "singleuser.image",
         "hub.extraConfig",
         "hub.templateVars",
@@ -40,6 +41,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "httpRoute.enabled": {"httpRoute": {"gateway": {"name": "other"}}},
     "httpRoute": {"httpRoute": {"enabled": True, "gateway": {"name": "other"}}},
     "scheduling.podPriority": {"scheduling": {"podPriority": {"enabled": True}}},
+    "proxy.service.nodePorts.https": {"tls": {"enabled": True}},
     "proxy.service.loadBalancer": {"proxy": {"service": {"type": "LoadBalancer"}}},
     "prePuller.pullProfileListImages": {
         "singleuser": {
@@ -151,6 +153,22 @@ def test_defaults_that_differ_are_told_unless_they_are_said() -> None:
     assert "proxy.service.type" not in told(convert({"proxy": {"service": {"type": "ClusterIP"}}}), Fate.DEFAULT)
 
 
+@pytest.mark.parametrize(
+    ("https", "tls"),
+    [
+        ({"type": "secret", "secret": {"name": "hub-tls"}}, {"type": "secret", "secretName": "hub-tls"}),
+        ({"type": "offload"}, {"type": "offload"}),
+        ({"hosts": ["hub.example"]}, {"hosts": ["hub.example"]}),
+    ],
+)
+def test_https_stays_https(render: Callable[..., Render], https: dict[str, Any], tls: dict[str, Any]) -> None:
+    """By the same certificate, where it is one that can be had here."""
+    made = convert({"proxy": {"https": {"enabled": True, **https}}})
+    assert made.values == {"tls": {"enabled": True, **tls}}
+    assert render(made.values).objects
+    assert ("proxy.https.type" in told(made, Fate.CHANGED)) == ("type" not in https)
+
+
 def test_a_secret_of_an_authenticator_is_told_where_it_belongs() -> None:
     made = convert({"hub": {"config": {"GitHubOAuthenticator": {"client_secret": "hunter2", "client_id": "lab"}}}})
     assert made.values["hub"]["config"] == {"GitHubOAuthenticator": {"client_id": "lab"}}
@@ -166,11 +184,11 @@ def test_the_command_writes_what_helm_takes(tmp_path: Path, render: Callable[...
     runner = CliRunner()
     done = runner.invoke(app, [*arguments, "--to", str(file)], catch_exceptions=False)
     assert done.exit_code == 0
-    assert "proxy.https" in done.stdout
+    assert "proxy.secretToken" in done.stdout
     assert render(yaml.safe_load(file.read_text())).objects
     shown = runner.invoke(app, arguments, catch_exceptions=False)
     assert yaml.safe_load(shown.stdout) == yaml.safe_load(file.read_text())
-    assert "proxy.https" in shown.stderr
+    assert "proxy.secretToken" in shown.stderr
     answer = json.loads(runner.invoke(app, [*arguments, "-o", "json"], catch_exceptions=False).stdout)
     assert {"key", "fate", "text"} == set(answer["notes"][0])
     refused = runner.invoke(app, [*arguments, "--to", str(file)])

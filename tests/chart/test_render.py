@@ -73,7 +73,8 @@ def test_each_service_selects_exactly_one_deployment(scenario: Render) -> None:
             if service["spec"]["selector"].items() <= each["spec"]["template"]["metadata"]["labels"].items()
         ]
         assert len(selected) == 1, service["metadata"]["name"]
-        ports = {port["name"] for port in selected[0]["spec"]["template"]["spec"]["containers"][0]["ports"]}
+        containers = selected[0]["spec"]["template"]["spec"]["containers"]
+        ports = {port["name"] for container in containers for port in container.get("ports", [])}
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
 
 
@@ -125,6 +126,7 @@ def test_references_to_config_maps_and_secrets_resolve(scenario: Render) -> None
         "hub-secret-from-elsewhere",
         "hub-admin-from-elsewhere",
         "dashboard-token",
+        "jupyterhub-tls",
     }
     for container in scenario.containers():
         for volume in container.pod["spec"].get("volumes", []):

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .conftest import Container, Render
 
-WITH_TOKEN = {"Deployment/jupyterhub-hub", "Deployment/jupyterhub-storage", "Job/jupyterhub-make-secrets"}
+WITH_TOKEN = {
+    "Deployment/jupyterhub-hub",
+    "Deployment/jupyterhub-storage",
+    "Job/jupyterhub-make-secrets",
+    "CronJob/jupyterhub-tls-renewal",
+}
 
 
 def context(container: Container) -> dict[str, object]:
@@ -51,8 +56,8 @@ def test_no_pod_touches_its_host(scenario: Render) -> None:
         assert [volume for volume in spec.get("volumes", []) if "hostPath" in volume] == []
 
 
-def test_only_three_accounts_have_a_token(scenario: Render) -> None:
-    """The hub, the provisioner and the hook; every other pod says that it has none."""
+def test_only_these_accounts_have_a_token(scenario: Render) -> None:
+    """The hub, the provisioner, the hook and who renews the certificate; every other pod says that it has none."""
     tokens = {
         f"{owner['kind']}/{owner['metadata']['name']}": pod["spec"]["automountServiceAccountToken"]
         for owner, pod in scenario.pods()
@@ -76,10 +81,11 @@ def test_each_container_has_requests_and_limits(scenario: Render) -> None:
 def test_each_serving_container_has_three_probes(scenario: Render) -> None:
     """Start-up, readiness and liveness for what serves; the provisioner and the run-once pods serve nothing."""
     serving = [container for container in scenario.containers() if container.spec.get("ports")]
-    assert {container.spec["name"] for container in serving} == {"hub", "chp"}
+    assert {container.spec["name"] for container in serving} - {"tls"} == {"hub", "chp"}
     for container in serving:
+        named = {port["name"] for port in container.spec["ports"]}
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            assert container.spec[probe]["httpGet"]["port"] == "http", container.name
+            assert container.spec[probe]["httpGet"]["port"] in named, container.name
 
 
 def test_pull_secrets_reach_every_pod_and_account(render: Callable[..., Render]) -> None:

@@ -95,6 +95,13 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
         {"networkPolicy": {"singleuser": {"packageCidrs": ["192.0.2.0/24"]}}},
         "set networkPolicy.singleuser.egress to packages",
     ),
+    ("a certificate of nobody", {"tls": {"enabled": True, "type": "secret"}}, "kubectl create secret tls"),
+    (
+        "an issuer without a name",
+        {"tls": {"enabled": True, "type": "certManager"}},
+        "name one in tls.issuerRef.name",
+    ),
+    ("a certificate that is old at once", {"tls": {"days": 20}}, "would be made anew at once"),
     ("a route to no Gateway", {"httpRoute": {"enabled": True}}, "set httpRoute.gateway.name"),
     (
         "a file with two contents",
@@ -222,6 +229,8 @@ SPECIAL: dict[str, Any] = {
     "proxy.service.loadBalancerSourceRanges": ["192.0.2.0/24"],
     "proxy.chp.extraCommandLineFlags": ["--other"],
     "ingress.hosts": ["other.example"],
+    "tls.hosts": ["other.example"],
+    "tls.type": "offload",
     "httpRoute.hostnames": ["other.example"],
     "singleuser.cmd": ["other"],
     "singleuser.storage.type": "none",
@@ -252,6 +261,7 @@ SPECIAL: dict[str, Any] = {
 
 GATEWAY = {"httpRoute": {"enabled": True, "gateway": {"name": "lab"}}}
 BALANCED = {"proxy": {"service": {"type": "LoadBalancer"}}}
+ENCRYPTED = {"tls": {"enabled": True}}
 PRIORITY = {"scheduling": {"podPriority": {"enabled": True}}}
 BESIDE: dict[str, Any] = {
     "httpRoute.enabled": {"httpRoute": {"gateway": {"name": "lab"}}},
@@ -262,6 +272,13 @@ BESIDE: dict[str, Any] = {
         for key in ("ingressClassName", "annotations", "hosts", "pathSuffix", "pathType", "tls", "extraPaths")
     },
     "networkPolicy.singleuser.packageCidrs": {"networkPolicy": {"singleuser": {"egress": "packages"}}},
+    **{f"tls.{key}": ENCRYPTED for key in ("type", "secretName", "hosts", "days", "renewBeforeDays", "keyAlgorithm")},
+    **{f"tls.{key}": ENCRYPTED for key in ("schedule", "resources")},
+    "proxy.service.nodePorts.https": ENCRYPTED,
+    **{
+        f"tls.issuerRef.{key}": {"tls": {"enabled": True, "type": "certManager", "issuerRef": {"name": "lab"}}}
+        for key in ("name", "kind", "group")
+    },
     **{f"proxy.service.{key}": BALANCED for key in ("loadBalancerIP", "loadBalancerSourceRanges")},
     **{
         f"scheduling.podPriority.{key}": PRIORITY for key in ("globalDefault", "defaultPriority", "imagePullerPriority")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,10 @@ SPAWNS = pytest.StashKey[list[tuple[str, float]]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SPAWNS] = []
+    # Of requests, and of websocket-client: a hub by HTTPS is believed by its CA alone, as a browser believes it.
+    authority = read_lab().authority
+    if authority.exists():
+        os.environ.update(REQUESTS_CA_BUNDLE=str(authority), WEBSOCKET_CLIENT_CA_BUNDLE=str(authority))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

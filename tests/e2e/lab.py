@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -32,7 +33,14 @@ class Lab:
     @property
     def address(self) -> str:
         """Where a person finds the hub."""
+        if self.spec.values.get("tls", {}).get("enabled"):
+            return f"https://127.0.0.1:{self.spec.ports.https}"
         return f"http://127.0.0.1:{self.spec.ports.http}"
+
+    @property
+    def authority(self) -> Path:
+        """The CA of the hub's certificate, where it is reached by HTTPS."""
+        return self.folder / "hub-ca.crt"
 
     @property
     def control_plane(self) -> HostSpec:
@@ -91,9 +99,13 @@ class Lab:
         return base64.b64decode(data["username"]).decode(), base64.b64decode(data["password"]).decode()
 
 
+FILE_VARIABLE = "KUBELAB_TEST_FILE"
+"""Names the lab's file where it is not kubelab.yaml; `make e2e-tls` sets it."""
+
+
 def read_lab() -> Lab:
-    """Return the lab that kubelab.yaml, or its absence, describes."""
-    file = ROOT / "kubelab.yaml"
+    """Return the lab that its file, or its absence, describes."""
+    file = ROOT / os.environ.get(FILE_VARIABLE, "kubelab.yaml")
     return Lab(read_spec(file if file.exists() else None), ROOT / ".kubelab")
 
 
@@ -104,9 +116,9 @@ def pythons_of(spec: LabSpec) -> list[str]:
 
 def run_kubelab(*arguments: str, timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
     """Run `kubelab` in the checkout as a person would, with its output kept."""
-    return subprocess.run(
-        [str(KUBELAB), *arguments], cwd=ROOT, capture_output=True, text=True, timeout=timeout_seconds, check=False
-    )
+    named = os.environ.get(FILE_VARIABLE)
+    command = [str(KUBELAB), *arguments, *(["--file", named] if named else [])]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_seconds, check=False)
 
 
 def read_answer(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:

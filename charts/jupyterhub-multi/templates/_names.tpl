@@ -10,6 +10,10 @@
 {{- define "kubelab.proxy.public" -}}{{ .Release.Name }}-proxy-public{{- end }}
 {{- define "kubelab.singleuser.name" -}}{{ .Release.Name }}-singleuser{{- end }}
 {{- define "kubelab.singleuser.files" -}}{{ .Release.Name }}-singleuser-files{{- end }}
+{{- define "kubelab.tls.name" -}}{{ .Release.Name }}-tls{{- end }}
+{{- define "kubelab.tls.renewal" -}}{{ .Release.Name }}-tls-renewal{{- end }}
+{{- define "kubelab.tls.authority" -}}{{ .Release.Name }}-tls-authority{{- end }}
+{{- define "kubelab.tls.secret" -}}{{ .Values.tls.secretName | default (include "kubelab.tls.name" .) }}{{- end }}
 {{- define "kubelab.networkPolicy.name" -}}{{ .Release.Name }}-default-deny{{- end }}
 {{- define "kubelab.ingress.name" -}}{{ .Release.Name }}{{- end }}
 {{- define "kubelab.imagePuller.name" -}}{{ .Release.Name }}-image-puller{{- end }}
@@ -67,12 +71,25 @@ kubelab.io/{{ printf "%s-%s" .Release.Namespace .Release.Name | trunc 63 | trimS
 {{- define "kubelab.hub.url" -}}http://{{ include "kubelab.hub.name" . }}:8081{{- end }}
 {{- define "kubelab.proxy.apiUrl" -}}http://{{ include "kubelab.proxy.api" . }}:8001{{- end }}
 
-{{- /* The port on every node; a ClusterIP Service has none, whatever the default says. */ -}}
+{{- /* The port on every node, of `http` or `https`; a ClusterIP Service has none, whatever the default says. */ -}}
 {{- define "kubelab.proxy.nodePort" -}}
-{{- if ne .Values.proxy.service.type "ClusterIP" }}{{ .Values.proxy.service.nodePorts.http }}{{ end }}
+{{- if ne .root.Values.proxy.service.type "ClusterIP" }}{{ get .root.Values.proxy.service.nodePorts .scheme }}{{ end }}
+{{- end }}
+
+{{- /* Whether nginx ends TLS here, and whether its certificate is the release's own. */ -}}
+{{- define "kubelab.tls.ends" -}}
+{{- if and .Values.tls.enabled (ne .Values.tls.type "offload") }}true{{ end }}
+{{- end }}
+{{- define "kubelab.tls.generated" -}}
+{{- if and .Values.tls.enabled (eq .Values.tls.type "generated") }}true{{ end }}
+{{- end }}
+
+{{- /* What a redirect adds to the name: the port on the nodes, or nothing where 443 is the port. */ -}}
+{{- define "kubelab.tls.redirectPort" -}}
+{{- if eq .Values.proxy.service.type "NodePort" }}{{ with .Values.proxy.service.nodePorts.https }}:{{ . }}{{ end }}{{ end }}
 {{- end }}
 
 {{- /* Whether the hook Job has a Secret to make. */ -}}
 {{- define "kubelab.secretHook.needed" -}}
-{{- if include "kubelab.secretHook.secrets" . | fromJsonArray }}true{{ end }}
+{{- if or (include "kubelab.secretHook.secrets" . | fromJsonArray) (include "kubelab.tls.generated" .) }}true{{ end }}
 {{- end }}

@@ -24,6 +24,7 @@ from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption
 from kubelab_helpers.cli.policy import policy_app
 from kubelab_helpers.cli.registry import registry_app
 from kubelab_helpers.cli.run import DEBUG_VARIABLE, run_app
+from kubelab_helpers.cli.tls import tls_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ app.add_typer(bundle_app, name="bundle")
 app.add_typer(cluster_app, name="cluster")
 app.add_typer(chart_app, name="chart")
 app.add_typer(policy_app, name="policy")
+app.add_typer(tls_app, name="tls")
 
 
 @app.callback()
@@ -75,7 +77,6 @@ def up(
         _preview_up(_lab(file, _silent(), source=source, bundle=bundle), output)
         return
     from kubelab_helpers.cli import render
-    from kubelab_helpers.lab import release
     from kubelab_helpers.lab.lock import hold_lock
     from kubelab_helpers.lab.stages import require_success, run_stages
     from kubelab_helpers.release.deploy import read_admin
@@ -86,7 +87,7 @@ def up(
         with hold_lock(lab.spec.name):
             results = run_stages(lab)
     admin = read_admin(lab.kubeconfig)[0]
-    address = release.address(lab)
+    address = lab.hub_address
     if output is Output.JSON:
         stages = [{**vars(each), "seconds": round(each.seconds, 2)} for each in results]
         render.print_json(
@@ -97,6 +98,8 @@ def up(
         changed = any(each.outcome is not Outcome.UNCHANGED for each in results)
         render.print_text(f"{sum(each.seconds for each in results):.1f} s. " + ("" if changed else "Nothing changed."))
         render.print_text(f"Hub:      {address}\nAdmin:    {admin}\nPassword: in {lab.password_file}")
+        if lab.authority_file.exists():
+            render.print_text(f"CA:       in {lab.authority_file}, for browsers to trust")
     require_success(results)
 
 

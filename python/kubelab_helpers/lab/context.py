@@ -78,6 +78,23 @@ class Lab:
         return self.folder / "admin-password"
 
     @property
+    def authority_file(self) -> Path:
+        """The CA of the hub's certificate, for browsers; only where it is the release's own."""
+        return self.folder / "hub-ca.crt"
+
+    @property
+    def hub_address(self) -> str:
+        """Where a person finds the hub: a published port of this machine, or a node port of a host elsewhere."""
+        tls = self.spec.values.get("tls", {})
+        encrypted = bool(tls.get("enabled")) and tls.get("type") != "offload"
+        scheme = "https" if encrypted else "http"
+        host = self.control_plane
+        if host.is_container:
+            return f"{scheme}://127.0.0.1:{self.spec.ports.https if encrypted else self.spec.ports.http}"
+        port = HTTPS_NODE_PORT if encrypted else HTTP_NODE_PORT
+        return f"{scheme}://{host.public_address or host.address}:{port}"
+
+    @property
     def digests_file(self) -> Path:
         """The digests in the registry of what was pushed last."""
         return self.folder / "digests.json"

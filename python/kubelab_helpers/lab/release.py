@@ -11,7 +11,8 @@ from kubelab_helpers.document import merge, read_document
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.images.catalog import load_catalog
 from kubelab_helpers.images.registry import registry_state
-from kubelab_helpers.lab.context import HTTP_NODE_PORT, Lab
+from kubelab_helpers.lab.context import Lab
+from kubelab_helpers.lab.encryption import keep_authority, list_names
 from kubelab_helpers.lab.images import digests_of, notebook_family, pythons_of
 from kubelab_helpers.release import deploy, reach_trial
 from kubelab_helpers.release.helm import Helm
@@ -21,20 +22,13 @@ from kubelab_helpers.release.values import CHART, validate_values
 from kubelab_helpers.result import Outcome
 
 
-def address(lab: Lab) -> str:
-    """Return where a person finds the hub: a published port of this machine, or a node port of a host elsewhere."""
-    host = lab.control_plane
-    if host.is_container:
-        return f"http://127.0.0.1:{lab.spec.ports.http}"
-    return f"http://{host.public_address or host.address}:{HTTP_NODE_PORT}"
-
-
 def values_of(lab: Lab) -> dict[str, Any]:
     """Return the release's values: kubelab's own, with those of kubelab.yaml over them."""
     catalog = load_catalog()
     api_addresses = [lab.spec.address_of(host.name) for host in lab.spec.control_planes]
     family = notebook_family(lab)
     own = deploy.chart_values(catalog, pythons_of(lab), digests_of(lab), api_addresses, family=family)
+    own["tls"] = {"hosts": list_names(lab)}
     values = merge(own, lab.spec.values)
     if lab.spec.registry.authentication:
         values = deploy.with_pull_secret(values)
@@ -66,25 +60,27 @@ def install_chart(lab: Lab) -> tuple[Outcome, str]:
         if put_pull_secret(lab.kubeconfig, namespace, login):
             outcome = Outcome.CHANGED
     _keep_password(lab)
+    keep_authority(lab)
     return outcome, detail
 
 
 def verify_policies(lab: Lab, outside: Address | None) -> list[Verdict]:
     """Try the release's network policies by real connections; BlockedError where the values have switched them off."""
     defaults = read_document(resources.path(CHART) / "values.yaml").values
-    policy = merge(defaults, values_of(lab))["networkPolicy"]
-    if not policy["enabled"]:
+    values = merge(defaults, values_of(lab))
+    if not values["networkPolicy"]["enabled"]:
         raise BlockedError(
             "networkPolicy.enabled is false: there is nothing to verify",
             next_step="switch it on in the chart's values of kubelab.yaml, and run `kubelab up`",
         )
-    return reach_trial.verify_policies(lab.kubeconfig, policy, lab.reporter, outside)
+    tls = values["tls"]["enabled"] and values["tls"]["type"] != "offload"
+    return reach_trial.verify_policies(lab.kubeconfig, values["networkPolicy"], lab.reporter, outside=outside, tls=tls)
 
 
 def wait_until_healthy(lab: Lab) -> tuple[Outcome, str]:
     """Wait until the hub answers on this machine."""
-    deploy.wait_until_healthy(lab.kubeconfig, address(lab))
-    return Outcome.UNCHANGED, address(lab)
+    deploy.wait_until_healthy(lab.kubeconfig, lab.hub_address, lab.authority_file)
+    return Outcome.UNCHANGED, lab.hub_address
 
 
 def read_status(lab: Lab) -> dict[str, Any]:
@@ -93,7 +89,7 @@ def read_status(lab: Lab) -> dict[str, Any]:
     containers = list_nodes(lab.engine, lab.spec.name) if lab.spec.has_containers else {}
     registry = registry_state(lab.engine) if lab.spec.has_containers else None
     current = helm_of(lab).current(deploy.RELEASE, deploy.NAMESPACE)
-    hub = deploy.read_health(lab.kubeconfig, address(lab))
+    hub = deploy.read_health(lab.kubeconfig, lab.hub_address, lab.authority_file)
     return {
         "cluster": lab.spec.name,
         "kubernetes": lab.spec.kubernetes_version,
@@ -110,7 +106,7 @@ def read_status(lab: Lab) -> dict[str, Any]:
         "registry": registry.status if registry else None,
         "release": {"revision": current.number, "status": current.status, "chart": current.chart} if current else None,
         "hub": {
-            "address": address(lab),
+            "address": lab.hub_address,
             "healthy": hub.answers and not hub.unready,
             "problems": list(hub.unready),
             "admin": deploy.read_admin(lab.kubeconfig)[0] if current else None,

@@ -237,6 +237,26 @@ def _find_secret(section: str, trait: str, value: Any) -> str:
     return ""
 
 
+def _convert_https(https: Any, made: Conversion) -> None:
+    """Have HTTPS here too, by a certificate of the same origin where there is one."""
+    if https.get("manual"):
+        made.tell("proxy.https.manual", Fate.ABSENT, "it is secret: `kubectl create secret tls`, and tls.secretName")
+    if not https.get("enabled"):
+        return
+    kind = https.get("type", "letsencrypt")
+    made.put(("tls", "enabled"), value=True)
+    if hosts := https.get("hosts"):
+        made.put(("tls", "hosts"), hosts)
+    if kind == "secret" and (name := (https.get("secret") or {}).get("name")):
+        made.put(("tls",), {"type": "secret", "secretName": name})
+    elif kind == "offload":
+        made.put(("tls", "type"), "offload")
+    else:
+        text = "a certificate of the release's own, until tls.type is certManager (for Let's Encrypt) or secret"
+        made.tell("proxy.https.type", Fate.CHANGED, text)
+    made.tell("proxy.https", Fate.MOVED, "is tls here")
+
+
 def _convert_policy_switch(enabled: Any, made: Conversion) -> None:
     """One component's switch cannot be turned off alone."""
     if not enabled:
@@ -253,6 +273,7 @@ SPECIAL = {
     "hub.services": _convert_services,
     "imagePullSecrets": _convert_pull_secrets,
     "proxy.chp.networkPolicy.enabled": _convert_policy_switch,
+    "proxy.https": _convert_https,
     "singleuser.image": _convert_image,
     "singleuser.networkPolicy.enabled": _convert_policy_switch,
     "singleuser.profileList": _convert_profiles,

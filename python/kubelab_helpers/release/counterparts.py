@@ -26,7 +26,7 @@ _RESTRICTED = "every pod keeps to the Pod Security Standard `restricted`"
 _AUTOSCALED = "for clusters that grow and shrink by themselves; the cluster's own scheduler places users here"
 _HOOK = "images are pulled outside of hooks, by prePuller.continuous"
 _ONE_SWITCH = "networkPolicy.enabled is the one switch of all policies, and is on"
-_TLS = "the chart does not end TLS by itself: use an Ingress, an HTTPRoute or a load balancer that does"
+_TLS = "nginx ends TLS in the proxy's pod: see `tls`"
 _PROBES = "the probes are fixed; a slow start has two minutes"
 _STRATEGY = "there is one pod, and an upgrade replaces it"
 _ACCOUNT = "each component has an account of its own with what it uses, made by the chart"
@@ -71,11 +71,9 @@ ABSENT = {
     "proxy.chp.readinessProbe": _PROBES,
     "proxy.chp.revisionHistoryLimit": "Kubernetes keeps ten",
     "proxy.deploymentStrategy": _STRATEGY,
-    "proxy.https": _TLS,
     "proxy.secretSync": _TLS,
     "proxy.secretToken": f"{_ELSEWHERE} hub.existingSecret, under proxy-token",
-    "proxy.service.disableHttpPort": _TLS,
-    "proxy.service.nodePorts.https": _TLS,
+    "proxy.service.disableHttpPort": "with `tls` HTTP only leads to HTTPS",
     "proxy.traefik": _TLS,
     "singleuser.allowPrivilegeEscalation": _RESTRICTED,
     "singleuser.cloudMetadata": "networkPolicy.singleuser.egress blocks it, without a privileged container",

@@ -153,9 +153,10 @@ def read_admin(kubeconfig: Path) -> tuple[str, str]:
     return (base64.b64decode(data["username"]).decode(), base64.b64decode(data["password"]).decode())
 
 
-def read_health(kubeconfig: Path, address: str) -> HubHealth:
+def read_health(kubeconfig: Path, address: str, authority: Path | None = None) -> HubHealth:
     """Ask the hub's health page through the proxy, and the cluster why pods are not ready.
 
+    `authority`: a file with the CA that signs the hub's certificate, where there is one; else the system's are trusted.
     A pod that still pulls images of users' servers is not asked about: the hub serves without it.
     """
     import requests
@@ -165,6 +166,8 @@ def read_health(kubeconfig: Path, address: str) -> HubHealth:
         # The hub of a lab is on this machine's loopback address or on a host of its own: no proxy has a say there.
         http = requests.Session()
         http.trust_env = False
+        if authority and authority.exists():
+            http.verify = str(authority)
         answers = http.get(f"{address}/hub/health", timeout=5).ok
     except requests.RequestException:
         answers = False
@@ -182,11 +185,11 @@ def read_health(kubeconfig: Path, address: str) -> HubHealth:
     return HubHealth(answers, unready if pods else ("the release has no pods",))
 
 
-def wait_until_healthy(kubeconfig: Path, address: str) -> None:
+def wait_until_healthy(kubeconfig: Path, address: str, authority: Path | None = None) -> None:
     """Wait until every pod of the release is ready and the hub answers through the proxy."""
 
     def missing() -> str:
-        health = read_health(kubeconfig, address)
+        health = read_health(kubeconfig, address, authority)
         return "; ".join(health.unready) or ("" if health.answers else f"{address}/hub/health does not answer")
 
     wait_until_none(missing, HEALTH_TIMEOUT_SECONDS, "the hub")

@@ -14,7 +14,7 @@ from kubelab_helpers.errors import InvalidInputError
 
 METADATA_ADDRESS = "169.254.169.254"
 """Where clouds keep the credentials of a machine: https://cloud.google.com/compute/docs/metadata/overview"""
-HUB_PORT, PROXY_PORT, PROXY_API_PORT, SERVER_PORT, STRANGER_PORT = 8081, 8000, 8001, 8888, 8080
+HUB_PORT, PROXY_PORT, PROXY_TLS_PORT, PROXY_API_PORT, SERVER_PORT, STRANGER_PORT = 8081, 8000, 8443, 8001, 8888, 8080
 KUBELET_PORT = 10250
 
 

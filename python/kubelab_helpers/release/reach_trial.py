@@ -17,6 +17,7 @@ from kubelab_helpers.release.reach import (
     METADATA_ADDRESS,
     PROXY_API_PORT,
     PROXY_PORT,
+    PROXY_TLS_PORT,
     SERVER_PORT,
     STRANGER_PORT,
     Address,
@@ -71,12 +72,18 @@ class Place:
 
 
 def verify_policies(
-    kubeconfig: Path, policy: Mapping[str, Any], reporter: Reporter, outside: Address | None = None
+    kubeconfig: Path,
+    policy: Mapping[str, Any],
+    reporter: Reporter,
+    *,
+    outside: Address | None = None,
+    tls: bool = False,
 ) -> list[Verdict]:
     """Try every pair that must and must not connect, and return how each went.
 
     `policy`: the release's values below networkPolicy. `outside`: an address of the internet; without one nothing is
-    sent there. The pods that this needs are removed at its end. BlockedError unless hub and proxy are ready.
+    sent there. `tls`: whether the proxy's pod ends TLS. The pods that this needs are removed at its end.
+    BlockedError unless hub and proxy are ready.
     """
     from kubernetes import client
 
@@ -86,7 +93,10 @@ def verify_policies(
         reporter.start("pods")
         with stand_ins(core, hub) as pods:
             reporter.finish("pods", Outcome.CHANGED, f"{len(pods)} run")
-            attempts = plan_attempts(_find_addresses(core, hub, proxy, pods, outside), policy)
+            addresses = _find_addresses(core, hub, proxy, pods, tls=tls)
+            if outside:
+                addresses[Target.INTERNET] = outside
+            attempts = plan_attempts(addresses, policy)
             places = _list_places(hub, proxy)
             reporter.start("connections", total=len(attempts))
             with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -118,14 +128,12 @@ def _list_places(hub: Any, proxy: Any) -> Mapping[Origin, Place]:
     }
 
 
-def _find_addresses(
-    core: Any, hub: Any, proxy: Any, pods: Mapping[str, str], outside: Address | None
-) -> dict[Target, Address]:
+def _find_addresses(core: Any, hub: Any, proxy: Any, pods: Mapping[str, str], *, tls: bool) -> dict[Target, Address]:
     names = core.read_namespaced_service("kube-dns", "kube-system").spec.cluster_ip
     api = core.read_namespaced_service("kubernetes", "default").spec.cluster_ip
-    found = {
+    return {
         Target.HUB: Address(hub.status.pod_ip, HUB_PORT),
-        Target.PROXY: Address(proxy.status.pod_ip, PROXY_PORT),
+        Target.PROXY: Address(proxy.status.pod_ip, PROXY_TLS_PORT if tls else PROXY_PORT),
         Target.PROXY_API: Address(proxy.status.pod_ip, PROXY_API_PORT),
         Target.SERVER: Address(pods[SERVER], SERVER_PORT),
         Target.NEIGHBOUR: Address(pods[NEIGHBOUR], SERVER_PORT),
@@ -135,7 +143,6 @@ def _find_addresses(
         Target.KUBELET: Address(hub.status.host_ip, KUBELET_PORT),
         Target.METADATA: Address(METADATA_ADDRESS, 80),
     }
-    return found | ({Target.INTERNET: outside} if outside else {})
 
 
 def _try_until_expected(kubeconfig: Path, place: Place, attempt: Attempt) -> Verdict:

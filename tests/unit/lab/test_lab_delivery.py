@@ -91,4 +91,4 @@ def test_the_hub_may_ask_every_api_server(tmp_path: Path) -> None:
     lab.folder.mkdir()
     lab.digests_file.write_text(json.dumps(dict.fromkeys(images.image_references(lab), DIGEST)))
     assert release.values_of(lab)["networkPolicy"]["apiServer"]["cidrs"] == [f"10.0.0.{each}/32" for each in (1, 2, 3)]
-    assert release.address(lab) == "http://10.0.0.1:30080"
+    assert lab.hub_address == "http://10.0.0.1:30080"

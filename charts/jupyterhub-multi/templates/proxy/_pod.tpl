@@ -1,7 +1,9 @@
 {{- define "kubelab.proxy.podSpec" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
-securityContext: {{- include "kubelab.podSecurityContext" (dict "uid" 1000 "gid" 1000) | nindent 2 }}
+{{- /* The group by which nginx reads the key. */}}
+{{- $group := include "kubelab.tls.ends" . | empty | ternary nil 1000 }}
+securityContext: {{- include "kubelab.podSecurityContext" (dict "uid" 1000 "gid" 1000 "fsGroup" $group) | nindent 2 }}
 {{- with include "kubelab.imagePullSecrets" . }}
 {{ . }}
 {{- end }}
@@ -64,8 +66,14 @@ containers:
     volumeMounts:
       - name: tmp
         mountPath: /tmp
+  {{- if include "kubelab.tls.ends" . }}
+  - {{- include "kubelab.tls.nginx" . | nindent 4 }}
+  {{- end }}
 volumes:
   - name: tmp
     emptyDir:
       sizeLimit: 16Mi
+  {{- if include "kubelab.tls.ends" . }}
+  {{- include "kubelab.tls.volumes" . | nindent 2 }}
+  {{- end }}
 {{- end }}

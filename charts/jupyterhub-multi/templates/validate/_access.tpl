@@ -5,6 +5,15 @@
 {{- if and (ne $v.proxy.service.type "LoadBalancer") (or $v.proxy.service.loadBalancerIP $v.proxy.service.loadBalancerSourceRanges) }}
 {{- $errors = append $errors (printf "proxy.service.loadBalancerIP and loadBalancerSourceRanges say nothing to a Service of type %s: set proxy.service.type to LoadBalancer, or drop them." $v.proxy.service.type) }}
 {{- end }}
+{{- if and $v.tls.enabled (eq $v.tls.type "secret") (not $v.tls.secretName) }}
+{{- $errors = append $errors "tls.type is secret without one: make it with `kubectl create secret tls` and name it in tls.secretName." }}
+{{- end }}
+{{- if and $v.tls.enabled (eq $v.tls.type "certManager") (not $v.tls.issuerRef.name) }}
+{{- $errors = append $errors "tls.type is certManager without an issuer: name one in tls.issuerRef.name." }}
+{{- end }}
+{{- if ge (int $v.tls.renewBeforeDays) (int $v.tls.days) }}
+{{- $errors = append $errors (printf "tls.renewBeforeDays (%d) is not less than tls.days (%d): every certificate would be made anew at once; lower it." (int $v.tls.renewBeforeDays) (int $v.tls.days)) }}
+{{- end }}
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.gateway.name) }}
 {{- $errors = append $errors "httpRoute.enabled needs the Gateway it belongs to: set httpRoute.gateway.name." }}
 {{- end }}
