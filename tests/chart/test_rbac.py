@@ -65,4 +65,5 @@ def test_without_the_provisioner_nothing_is_cluster_wide(scenario: Render) -> No
     if scenario.all("StorageClass"):
         return
     kinds = {each["kind"] for each in scenario.objects}
-    assert not kinds & {"ClusterRole", "ClusterRoleBinding", "Namespace", "StorageClass"}
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "Namespace", "StorageClass", "PriorityClass"}
+    assert not kinds & {*cluster_wide, "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}

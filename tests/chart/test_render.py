@@ -42,6 +42,8 @@ def test_every_name_begins_with_the_release(render: Callable[..., Render]) -> No
         ("Namespace", f"{NAMESPACE}-storage"),
         ("ClusterRole", cluster_name),
         ("ClusterRoleBinding", cluster_name),
+        ("ValidatingAdmissionPolicy", f"{NAMESPACE}-{release}-pods"),
+        ("ValidatingAdmissionPolicyBinding", f"{NAMESPACE}-{release}-pods"),
     }
 
 

@@ -46,6 +46,7 @@
 {{- /* Cluster-scoped names carry the namespace too, so that two releases of one name do not meet. */ -}}
 {{- define "kubelab.storage.clusterName" -}}{{ .Release.Namespace }}-{{ .Release.Name }}-storage{{- end }}
 
+{{- define "kubelab.admissionPolicy.name" -}}{{ .Release.Namespace }}-{{ .Release.Name }}-pods{{- end }}
 {{- define "kubelab.priority.default" -}}{{ .Release.Namespace }}-{{ .Release.Name }}{{- end }}
 {{- define "kubelab.priority.imagePuller" -}}{{ .Release.Namespace }}-{{ .Release.Name }}-image-puller{{- end }}
 
