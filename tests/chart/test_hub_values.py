@@ -179,9 +179,11 @@ def test_pages_of_the_operator_stand_before_the_charts(load: Load) -> None:
 def test_servers_that_may_ask_for_no_names_have_the_hubs_address(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Service's own, which does not change while it is there."""
     assert load({}).JupyterHub.hub_connect_url == "http://jupyterhub-hub:8081"
-    monkeypatch.setattr("socket.gethostbyname", {"jupyterhub-hub": "192.0.2.81"}.__getitem__)
-    strict = load({"networkPolicy": {"singleuser": {"egress": "strict"}}})
-    assert strict.JupyterHub.hub_connect_url == "http://192.0.2.81:8081"
+    for address, url in (("192.0.2.81", "http://192.0.2.81:8081"), ("2001:db8::81", "http://[2001:db8::81]:8081")):
+        answers = {"jupyterhub-hub": [(0, 0, 0, "", (address, 0))]}
+        monkeypatch.setattr("socket.getaddrinfo", lambda name, _port, found=answers: found[name])
+        strict = load({"networkPolicy": {"singleuser": {"egress": "strict"}}})
+        assert strict.JupyterHub.hub_connect_url == url
 
 
 def test_a_snippet_reads_the_operators_own_values(load: Load) -> None:

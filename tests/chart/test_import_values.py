@@ -148,6 +148,40 @@ def test_a_value_that_the_chart_refuses_is_left_out_and_told() -> None:
     assert {"singleuser.uid", "hub.tolerations[1].nokey"} <= told(made, Fate.ABSENT)
 
 
+def test_two_that_are_refused_take_nothing_else_along() -> None:
+    """Of one list, and beside values that are right."""
+    profiles = [{"display_name": 1, "bad": 1}, {"bad": 2}]
+    theirs = {"singleuser": {"memory": {"limit": "3G"}, "profileList": profiles}, "hub": {"extraVolumes": ["a", "b"]}}
+    assert convert(theirs).values["singleuser"] == {"memory": {"limit": "3G"}}
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"hub": {"services": {"a": None}, "loadRoles": {"b": None}}},
+        {"hub": {"config": {"JupyterHub": "text"}}},
+        {"singleuser": {"image": "registry.example/user:1"}},
+        {"imagePullSecrets": 3},
+    ],
+)
+def test_what_has_another_shape_than_theirs_is_no_reason_to_stop(theirs: dict[str, Any]) -> None:
+    convert(theirs)
+
+
+def test_secrets_are_found_by_their_names_at_any_depth() -> None:
+    theirs = {
+        "hub": {
+            "extraEnv": {"CLIENT_SECRET": "hunter2", "COLOUR": "blue"},
+            "config": {"JupyterHub": {"service_tokens": {"a": "hunter2"}, "services": [{"api_token": "hunter2"}]}},
+        },
+        "singleuser": {"extraEnv": {"API_TOKEN": "hunter2"}},
+    }
+    made = convert(theirs)
+    assert "hunter2" not in json.dumps([made.values, [each.as_data() for each in made.notes]])
+    assert made.values["hub"]["extraEnv"] == {"COLOUR": "blue"}
+    assert {"hub.extraEnv.CLIENT_SECRET", "hub.config.JupyterHub.services"} <= told(made, Fate.ABSENT)
+
+
 def test_defaults_that_differ_are_told_unless_they_are_said() -> None:
     assert "proxy.service.type" in told(convert({}), Fate.DEFAULT)
     assert "proxy.service.type" not in told(convert({"proxy": {"service": {"type": "ClusterIP"}}}), Fate.DEFAULT)

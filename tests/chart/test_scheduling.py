@@ -64,15 +64,17 @@ def test_an_ignored_purpose_leaves_nothing(render: Callable[..., Render]) -> Non
 
 
 def test_priorities_are_of_the_release(render: Callable[..., Render]) -> None:
-    """Pullers stand below what people use; a PriorityClass belongs to the cluster, so its name has the namespace."""
+    """Pullers stand below what people use. Their names have the namespace, and the value, which nobody may change."""
     rendered = render({"scheduling": {"podPriority": {"enabled": True}}})
     values = {each["metadata"]["name"]: each["value"] for each in rendered.all("PriorityClass")}
-    assert values == {"jupyterhub-jupyterhub": 0, "jupyterhub-jupyterhub-image-puller": -5}
+    default, pullers = "jupyterhub-jupyterhub-0", "jupyterhub-jupyterhub-image-puller--5"
+    assert values == {default: 0, pullers: -5}
     for name in CORE:
-        assert pod_of(rendered, "Deployment", name)["priorityClassName"] == "jupyterhub-jupyterhub"
-    assert singleuser(rendered)["priorityClassName"] == "jupyterhub-jupyterhub"
-    puller = pod_of(rendered, "DaemonSet", "jupyterhub-image-puller")
-    assert puller["priorityClassName"] == "jupyterhub-jupyterhub-image-puller"
+        assert pod_of(rendered, "Deployment", name)["priorityClassName"] == default
+    assert singleuser(rendered)["priorityClassName"] == default
+    assert pod_of(rendered, "DaemonSet", "jupyterhub-image-puller")["priorityClassName"] == pullers
+    # A hook runs before there are any.
+    assert "priorityClassName" not in pod_of(rendered, "Job", "jupyterhub-make-secrets")
 
 
 @pytest.mark.parametrize("name", CORE)

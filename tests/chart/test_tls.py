@@ -95,6 +95,7 @@ def test_what_is_good_is_left_alone() -> None:
         ({"now": NOW + timedelta(days=336)}, "29 days left"),
         ({"now": NOW + timedelta(days=400)}, "-35 days left"),
         ({"hosts": [*HOSTS, "lab.example.org"]}, "it is not for lab.example.org"),
+        ({"keyAlgorithm": "RSA"}, "its key is not RSA"),
         ({"force": True}, "it was asked for"),
     ],
 )
@@ -115,7 +116,7 @@ def test_a_ca_that_would_end_first_is_made_anew() -> None:
     renew(secrets)
     old = secrets.held["tls"]["ca.crt"]
     secrets.held["tls"]["tls.crt"] = b"broken"
-    late = NOW + timedelta(days=3650 - 200)
+    late = NOW + timedelta(days=7300 - 200)
     assert "it cannot be read" in renew(secrets, now=late)
     assert secrets.held["tls"]["ca.crt"] != old
     verify(secrets, HOSTS[0], late)

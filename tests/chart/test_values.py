@@ -95,6 +95,16 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
         {"networkPolicy": {"singleuser": {"packageCidrs": ["192.0.2.0/24"]}}},
         "set networkPolicy.singleuser.egress to packages",
     ),
+    (
+        "an Ingress before TLS that ends behind it",
+        {"tls": {"enabled": True}, "ingress": {"enabled": True}},
+        "set tls.type to offload",
+    ),
+    (
+        "somebody's Secret for a certificate of our own",
+        {"tls": {"enabled": True, "secretName": "theirs"}},
+        "set tls.type to secret",
+    ),
     ("a certificate of nobody", {"tls": {"enabled": True, "type": "secret"}}, "kubectl create secret tls"),
     (
         "an issuer without a name",
@@ -185,6 +195,39 @@ def test_what_the_schema_does_not_know_is_refused_by_helm(template: Template, va
     assert message in done.stderr
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hub.services",
+        "hub.templateVars",
+        "hub.extraVolumeMounts",
+        "singleuser.initContainers",
+        "singleuser.extraResource",
+        "singleuser.storage.type",
+        "singleuser.storage.tmp",
+        "scheduling.corePods",
+        "tls.hosts",
+    ],
+)
+def test_what_has_a_default_cannot_be_taken_away(template: Template, name: str) -> None:
+    """Helm drops what is null, and the hub would find it missing, at its start."""
+    values: Any = None
+    for key in reversed(name.split(".")):
+        values = {key: values}
+    done = template(values)
+    assert done.returncode != 0
+    assert name.rsplit(".", maxsplit=1)[-1] in done.stderr
+    assert "schema" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["cpu.limit", "cpu.guarantee", "memory.limit", "storage.tmp.sizeLimit"])
+def test_a_limit_can_be_taken_away(render: Callable[..., Render], name: str) -> None:
+    values: Any = None
+    for key in reversed(name.split(".")):
+        values = {key: values}
+    assert render({"singleuser": values}).objects
+
+
 def test_the_schema_is_closed(scenario: Render) -> None:
     """Every object in it says additionalProperties, and no value beyond the named open ones is open."""
     assert scenario.objects
@@ -230,6 +273,7 @@ SPECIAL: dict[str, Any] = {
     "proxy.chp.extraCommandLineFlags": ["--other"],
     "ingress.hosts": ["other.example"],
     "tls.hosts": ["other.example"],
+    "tls.redirectPort": 8443,
     "tls.type": "offload",
     "httpRoute.hostnames": ["other.example"],
     "singleuser.cmd": ["other"],
@@ -272,8 +316,9 @@ BESIDE: dict[str, Any] = {
         for key in ("ingressClassName", "annotations", "hosts", "pathSuffix", "pathType", "tls", "extraPaths")
     },
     "networkPolicy.singleuser.packageCidrs": {"networkPolicy": {"singleuser": {"egress": "packages"}}},
-    **{f"tls.{key}": ENCRYPTED for key in ("type", "secretName", "hosts", "days", "renewBeforeDays", "keyAlgorithm")},
-    **{f"tls.{key}": ENCRYPTED for key in ("schedule", "resources")},
+    **{f"tls.{key}": ENCRYPTED for key in ("type", "hosts", "days", "renewBeforeDays", "keyAlgorithm")},
+    "tls.secretName": {"tls": {"enabled": True, "type": "secret", "secretName": "given"}},
+    **{f"tls.{key}": ENCRYPTED for key in ("schedule", "resources", "redirectPort")},
     "proxy.service.nodePorts.https": ENCRYPTED,
     **{
         f"tls.issuerRef.{key}": {"tls": {"enabled": True, "type": "certManager", "issuerRef": {"name": "lab"}}}

@@ -38,6 +38,11 @@ class Lab:
         return f"http://127.0.0.1:{self.spec.ports.http}"
 
     @property
+    def proxy_port(self) -> int:
+        """The port of the proxy's pod by which people come in."""
+        return 8443 if self.address.startswith("https") else 8000
+
+    @property
     def authority(self) -> Path:
         """The CA of the hub's certificate, where it is reached by HTTPS."""
         return self.folder / "hub-ca.crt"
@@ -114,10 +119,15 @@ def pythons_of(spec: LabSpec) -> list[str]:
     return list(spec.pythons or [each.version for each in load_catalog().pythons.values() if each.default])
 
 
+def kubelab_argv(*arguments: str) -> list[str]:
+    """Return the argv of a command on the lab under test."""
+    named = os.environ.get(FILE_VARIABLE)
+    return [str(KUBELAB), *arguments, *(["--file", named] if named else [])]
+
+
 def run_kubelab(*arguments: str, timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
     """Run `kubelab` in the checkout as a person would, with its output kept."""
-    named = os.environ.get(FILE_VARIABLE)
-    command = [str(KUBELAB), *arguments, *(["--file", named] if named else [])]
+    command = kubelab_argv(*arguments)
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_seconds, check=False)
 
 

@@ -38,8 +38,19 @@ WRONG: list[tuple[str, tuple[Any, ...], Any]] = [
     ("shares no namespace", ("spec", "hostPID"), True),
     ("mounts no folder", ("spec", "volumes"), [{"name": "root", "hostPath": {"path": "/"}}]),
     ("takes no port", (*CONTAINER, "ports"), [{"containerPort": 80, "hostPort": 80}]),
-    ("allowPrivilegeEscalation", (*CONTAINER, "securityContext", "allowPrivilegeEscalation"), True),
-    ("allowPrivilegeEscalation", (*CONTAINER, "securityContext", "privileged"), True),
+    ("and is not privileged", (*CONTAINER, "securityContext", "allowPrivilegeEscalation"), True),
+    (
+        "and is not privileged",
+        (*CONTAINER, "securityContext"),
+        {"privileged": True, "allowPrivilegeEscalation": True, "capabilities": {"drop": ["ALL"]}},
+    ),
+    ("does not run as root", ("spec", "securityContext", "runAsUser"), 0),
+    ("does not run as root", (*CONTAINER, "securityContext", "runAsUser"), 0),
+    (
+        "what the cluster keeps",
+        ("spec", "volumes"),
+        [{"name": "other", "nfs": {"server": "192.0.2.1", "path": "/"}}],
+    ),
     (
         "drops all capabilities",
         (*CONTAINER, "securityContext", "capabilities"),
@@ -55,7 +66,7 @@ WRONG: list[tuple[str, tuple[Any, ...], Any]] = [
         ("spec", "volumes"),
         [{"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}],
     ),
-    ("allowPrivilegeEscalation", ("spec", "initContainers"), [{"name": "before", "image": "registry.example/none:1"}]),
+    ("and is not privileged", ("spec", "initContainers"), [{"name": "before", "image": "registry.example/none:1"}]),
 ]
 
 
@@ -100,6 +111,18 @@ def test_what_is_restricted_is_let_through(lab: Lab, ada: HubSession) -> None:
     """The same pod without the fault; and a real server is running."""
     assert ask(lab, POD) == ""
     assert find_server(lab, ada.name).address
+
+
+def test_what_the_hub_makes_is_looked_at_whatever_its_labels_are(lab: Lab) -> None:
+    """Labels are the maker's own; the account is not."""
+    pod = changed(("spec", "hostPID"), value=True)
+    pod["metadata"]["labels"] = {"app": "other"}
+    hub = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-hub"
+    lab.api.set_default_header("Impersonate-User", hub)
+    try:
+        assert "shares no namespace" in ask(lab, pod)
+    finally:
+        del lab.api.default_headers["Impersonate-User"]
 
 
 def test_pods_of_others_are_none_of_its_business(lab: Lab) -> None:

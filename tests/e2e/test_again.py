@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 
-from .lab import KUBELAB, ROOT, Lab, pythons_of, read_answer, run_kubelab
+from .lab import ROOT, Lab, kubelab_argv, pythons_of, read_answer, run_kubelab
 
 UP_TIMEOUT_SECONDS = 60.0
 
@@ -54,7 +54,7 @@ def test_images_are_those_that_users_may_pick(lab: Lab) -> None:
 
 def test_second_up_says_who_holds_the_lock(lab: Lab) -> None:
     """Exit status 3 at once, the first one's process named, a next step, no traceback; the first one ends well."""
-    argv = [str(KUBELAB), "up", "--output", "json"]
+    argv = kubelab_argv("up", "--output", "json")
     first = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert first.stderr

@@ -43,7 +43,7 @@ def test_the_api_server_takes_every_object(lab: Lab, file: Path) -> None:
         kind = dynamic.resources.get(api_version=each["apiVersion"], kind=each["kind"])
         namespace = each["metadata"].get("namespace", NAMESPACE) if kind.namespaced else None
         answer = dynamic.server_side_apply(
-            kind, body=each, namespace=namespace, dry_run="All", field_manager="kubelab-tests"
+            kind, body=each, namespace=namespace, dry_run="All", field_manager="kubelab-tests", force_conflicts=True
         )
         assert answer.metadata.name == each["metadata"]["name"]
         taken += 1

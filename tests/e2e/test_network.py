@@ -198,7 +198,7 @@ def test_stranger_pod_reaches_neither_the_hub_nor_the_servers(lab: Lab, ada: Hub
     hub = find_pod(lab, {"app.kubernetes.io/component": "hub"})
     proxy = find_pod(lab, {"app.kubernetes.io/component": "proxy"})
     server = find_server(lab, ada.name)
-    assert pods.worker.connect(proxy.address, 8000) == "open"
+    assert pods.worker.connect(proxy.address, lab.proxy_port) == "open"
     targets = [(hub.address, 8081), (proxy.address, 8001), (server.address, 8888)]
     assert [pods.worker.connect(*each) for each in targets] == ["timeout"] * 3
 

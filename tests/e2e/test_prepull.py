@@ -77,7 +77,7 @@ def test_its_pods_have_no_token_and_reach_nobody(lab: Lab) -> None:
         assert not each.spec.volumes
         pod = Pod(lab.core, NAMESPACE, each.metadata.name, each.status.pod_ip)
         assert pod.python(TOKEN) == "False"
-        assert pod.connect(proxy.status.pod_ip, 8000) == "timeout"
+        assert pod.connect(proxy.status.pod_ip, lab.proxy_port) == "timeout"
 
 
 def test_prepull_again_changes_nothing(hosts: tuple[HostSpec, ...]) -> None:

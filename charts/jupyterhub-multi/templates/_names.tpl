@@ -47,8 +47,13 @@
 {{- define "kubelab.storage.clusterName" -}}{{ .Release.Namespace }}-{{ .Release.Name }}-storage{{- end }}
 
 {{- define "kubelab.admissionPolicy.name" -}}{{ .Release.Namespace }}-{{ .Release.Name }}-pods{{- end }}
-{{- define "kubelab.priority.default" -}}{{ .Release.Namespace }}-{{ .Release.Name }}{{- end }}
-{{- define "kubelab.priority.imagePuller" -}}{{ .Release.Namespace }}-{{ .Release.Name }}-image-puller{{- end }}
+{{- /* With its value, which Kubernetes lets nobody change: another value is another class. */ -}}
+{{- define "kubelab.priority.default" -}}
+{{ .Release.Namespace }}-{{ .Release.Name }}-{{ .Values.scheduling.podPriority.defaultPriority }}
+{{- end }}
+{{- define "kubelab.priority.imagePuller" -}}
+{{ .Release.Namespace }}-{{ .Release.Name }}-image-puller-{{ .Values.scheduling.podPriority.imagePullerPriority }}
+{{- end }}
 
 {{- /* A qualified name: the part after the slash has 63 characters at most. */ -}}
 {{- define "kubelab.storage.provisioner" -}}
@@ -87,7 +92,8 @@ kubelab.io/{{ printf "%s-%s" .Release.Namespace .Release.Name | trunc 63 | trimS
 
 {{- /* What a redirect adds to the name: the port on the nodes, or nothing where 443 is the port. */ -}}
 {{- define "kubelab.tls.redirectPort" -}}
-{{- if eq .Values.proxy.service.type "NodePort" }}{{ with .Values.proxy.service.nodePorts.https }}:{{ . }}{{ end }}{{ end }}
+{{- if .Values.tls.redirectPort }}:{{ .Values.tls.redirectPort }}
+{{- else if eq .Values.proxy.service.type "NodePort" }}{{ with .Values.proxy.service.nodePorts.https }}:{{ . }}{{ end }}{{ end }}
 {{- end }}
 
 {{- /* Whether the hook Job has a Secret to make. */ -}}

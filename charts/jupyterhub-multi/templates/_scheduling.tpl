@@ -24,7 +24,8 @@ preference:
       values: [{{ .purpose }}]
 {{- end }}
 
-{{- /* Those lines of a pod's spec: `root`, `purpose` (core, user), and a component's own `nodeSelector` and `tolerations`. */ -}}
+{{- /* Those lines of a pod's spec: `root`, `purpose` (core, user), a component's own `nodeSelector` and
+`tolerations`, and its `priority`; a hook has none, because it runs before there are PriorityClasses. */ -}}
 {{- define "kubelab.scheduling" -}}
 {{- $pods := get .root.Values.scheduling (printf "%sPods" .purpose) }}
 {{- $about := dict "pods" $pods "purpose" .purpose "own" .nodeSelector }}
@@ -40,7 +41,7 @@ affinity:
     preferredDuringSchedulingIgnoredDuringExecution:
       - {{- include "kubelab.scheduling.preference" $about | nindent 8 }}
 {{- end }}
-{{- if .root.Values.scheduling.podPriority.enabled }}
+{{- if and .priority .root.Values.scheduling.podPriority.enabled }}
 priorityClassName: {{ include (printf "kubelab.priority.%s" .priority) .root }}
 {{- end }}
 {{- end }}

@@ -26,7 +26,8 @@ def import_values(
 ) -> None:
     """Turn zero-to-jupyterhub's values into the chart's, and say of each key what has become of it.
 
-    What means the same is kept under its name. A secret is never written: the report says which Secret it belongs into.
+    What means the same is kept under its name. What stands under a
+    secret's name is not written: the report says which Secret it belongs into.
 
     Example: kubelab chart import-values z2jh.yaml --to values.yaml
     Example: helm install jupyterhub charts/jupyterhub-multi --values values.yaml

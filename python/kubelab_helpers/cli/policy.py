@@ -10,6 +10,7 @@ import typer
 from kubelab_helpers.cli.options import FOLDER, FileOption, Output, OutputOption
 
 policy_app = typer.Typer(help="Who may reach whom in the release.", no_args_is_help=True)
+MATRIX_COLUMNS = 200
 
 
 @policy_app.callback()
@@ -46,7 +47,7 @@ def verify(
     if output is Output.JSON:
         render.print_json({"ok": not failed, "connections": [as_data(each) for each in verdicts]})
     else:
-        render.print_table(*draw_matrix(verdicts))
+        render.print_table(*draw_matrix(verdicts), width=MATRIX_COLUMNS)
         for each in failed:
             must = "must connect" if each.attempt.allowed else "must not connect"
             render.print_text(f"{each.attempt.origin} to {each.attempt.target} {must}: {each.said}")

@@ -112,9 +112,14 @@ def print_text(text: str) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", *, to_stderr: bool = False
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    title: str = "",
+    *,
+    to_stderr: bool = False,
+    width: int = 100,
 ) -> None:
-    """Print a table; wide enough when the output is a file. `to_stderr` is for one that goes with an answer."""
+    """Print a table; in a file it may be `width` columns wide. `to_stderr` is for one that goes with an answer."""
     from rich.console import Console
     from rich.table import Table
 
@@ -122,7 +127,7 @@ def print_table(
     for row in rows:
         table.add_row(*row)
     console = Console(stderr=to_stderr)
-    Console(width=None if console.is_terminal else max(console.width, 100), stderr=to_stderr).print(table)
+    Console(width=None if console.is_terminal else max(console.width, width), stderr=to_stderr).print(table)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kubelab_helpers.cluster.health import write_private
 from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.lab.context import Lab
@@ -9,10 +11,16 @@ from kubelab_helpers.release import tls
 from kubelab_helpers.release.tls import Certificate, Held
 
 
-def list_names(lab: Lab) -> list[str]:
-    """Return the names and addresses by which people come to the hub: this machine's, and those of the nodes."""
-    hosts = [each for host in lab.spec.hosts for each in (lab.spec.address_of(host.name), host.public_address) if each]
-    return list(dict.fromkeys(["localhost", "127.0.0.1", *hosts]))
+def describe_tls(lab: Lab) -> dict[str, Any]:
+    """Return what kubelab knows of the hub's TLS: every name and address by which people come, and the port they use.
+
+    The names that kubelab.yaml gives stand first.
+    """
+    given = lab.spec.values.get("tls", {})
+    nodes = [each for host in lab.spec.hosts for each in (lab.spec.address_of(host.name), host.public_address) if each]
+    hosts = list(dict.fromkeys([*given.get("hosts", []), "localhost", "127.0.0.1", *nodes]))
+    port = {"redirectPort": lab.spec.ports.https} if lab.control_plane.is_container else {}
+    return {"hosts": hosts, **port, **{key: given[key] for key in given if key == "redirectPort"}}
 
 
 def read_tls(lab: Lab) -> tuple[Held, Certificate]:
@@ -36,7 +44,10 @@ def rotate_certificate(lab: Lab) -> Certificate:
 
 def keep_authority(lab: Lab) -> None:
     """Keep the release's own CA beside the lab's password, for browsers and for kubelab's own questions."""
-    held = tls.read_held(lab.kubeconfig)
+    try:
+        held = tls.read_held(lab.kubeconfig)
+    except BlockedError:  # whoever makes the Secret has not done so yet
+        held = None
     if held is None or not held.authority:
         lab.authority_file.unlink(missing_ok=True)
     elif not lab.authority_file.exists() or lab.authority_file.read_bytes() != held.authority:

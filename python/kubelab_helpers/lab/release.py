@@ -12,7 +12,7 @@ from kubelab_helpers.errors import BlockedError
 from kubelab_helpers.images.catalog import load_catalog
 from kubelab_helpers.images.registry import registry_state
 from kubelab_helpers.lab.context import Lab
-from kubelab_helpers.lab.encryption import keep_authority, list_names
+from kubelab_helpers.lab.encryption import describe_tls, keep_authority
 from kubelab_helpers.lab.images import digests_of, notebook_family, pythons_of
 from kubelab_helpers.release import deploy, reach_trial
 from kubelab_helpers.release.helm import Helm
@@ -28,8 +28,8 @@ def values_of(lab: Lab) -> dict[str, Any]:
     api_addresses = [lab.spec.address_of(host.name) for host in lab.spec.control_planes]
     family = notebook_family(lab)
     own = deploy.chart_values(catalog, pythons_of(lab), digests_of(lab), api_addresses, family=family)
-    own["tls"] = {"hosts": list_names(lab)}
     values = merge(own, lab.spec.values)
+    values["tls"] = {**values.get("tls", {}), **describe_tls(lab)}
     if lab.spec.registry.authentication:
         values = deploy.with_pull_secret(values)
     validate_values(values)

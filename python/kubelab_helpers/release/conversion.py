@@ -9,7 +9,14 @@ from enum import StrEnum
 from typing import Any
 
 from kubelab_helpers.document import find_problems, format_keys, merge, suggest
-from kubelab_helpers.release.counterparts import ABSENT, OTHER_DEFAULTS, RENAMED, SECRET_TRAITS
+from kubelab_helpers.release.counterparts import (
+    ABSENT,
+    OTHER_DEFAULTS,
+    OWN_TRAITS,
+    RENAMED,
+    SECRET_ENDS,
+    SECRET_TRAITS,
+)
 from kubelab_helpers.release.schema import find_value, resolve
 
 Keys = tuple[str, ...]
@@ -63,6 +70,7 @@ def convert_values(theirs: Mapping[str, Any], schema: Mapping[str, Any], default
     """
     made = Conversion()
     _walk(copy.deepcopy(dict(theirs)), (), schema, made)
+    _end_tls_once(made)
     _drop_misfits(made, schema, defaults)
     for key, (before, here) in OTHER_DEFAULTS.items():
         if find_value(theirs, tuple(key.split("."))) is None:
@@ -81,7 +89,10 @@ def _convert(keys: Keys, value: Any, schema: Mapping[str, Any], made: Conversion
     name = ".".join(keys)
     known = _find_schema(keys, schema)
     if name in SPECIAL:
-        SPECIAL[name](value, made)
+        try:
+            SPECIAL[name](value, made)
+        except (AttributeError, KeyError, TypeError):
+            made.tell(name, Fate.ABSENT, "left out: it has not the shape that this key has there")
     elif name in RENAMED:
         made.put(tuple(RENAMED[name].split(".")), value)
         made.tell(name, Fate.MOVED, f"is {RENAMED[name]} here")
@@ -121,13 +132,14 @@ def _find_reason(keys: Keys) -> str:
 def _drop_misfits(made: Conversion, schema: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     """Take out what the chart's schema refuses, and tell why; its own words hold no value of the wrong type."""
     while problems := find_problems(merge(defaults, made.values), schema, ()):
-        for problem in problems:
-            keys = problem.keys
-            while keys and not _remove(made.values, keys):
-                keys = keys[:-1]
-            made.tell(format_keys(problem.keys), Fate.ABSENT, f"left out: {problem.message}")
-            if not keys:
-                return
+        # One at a time: what is removed for the first may be what the next one is about.
+        problem = problems[0]
+        keys = problem.keys
+        while keys and not _remove(made.values, keys):
+            keys = keys[:-1]
+        made.tell(format_keys(problem.keys), Fate.ABSENT, f"left out: {problem.message}")
+        if not keys:
+            return
 
 
 def _remove(values: dict[str, Any], keys: tuple[str | int, ...]) -> bool:
@@ -184,7 +196,23 @@ def _convert_environment(environment: Any, made: Conversion) -> None:
             each["name"]: each["value"] if "value" in each else {key: each[key] for key in each if key != "name"}
             for each in environment
         }
-    made.put(("hub", "extraEnv"), environment)
+    _put_environment("hub", environment, made)
+
+
+def _convert_user_environment(environment: Any, made: Conversion) -> None:
+    """Keep what is no secret."""
+    _put_environment("singleuser", environment, made)
+
+
+def _put_environment(owner: str, environment: Mapping[str, Any], made: Conversion) -> None:
+    kept = {}
+    for name, value in environment.items():
+        if isinstance(value, str) and name.lower().endswith(SECRET_ENDS):
+            text = "it is secret: put it into a Secret and name that, as `valueFrom: {secretKeyRef: …}`"
+            made.tell(f"{owner}.extraEnv.{name}", Fate.ABSENT, text)
+        else:
+            kept[name] = value
+    made.put((owner, "extraEnv"), kept)
 
 
 def _convert_database(kind: Any, made: Conversion) -> None:
@@ -199,7 +227,7 @@ def _convert_database(kind: Any, made: Conversion) -> None:
 def _convert_services(services: Any, made: Conversion) -> None:
     """A token is no value here, and a key is the name."""
     for key, service in services.items():
-        fields = dict(service)
+        fields = dict(service or {})
         name = fields.pop("name", key)
         if any([fields.pop("apiToken", None), fields.pop("api_token", None)]):
             text = "it is secret: the hook makes one in <release>-service-<name>, or name a Secret in existingSecret"
@@ -210,7 +238,8 @@ def _convert_services(services: Any, made: Conversion) -> None:
 def _convert_roles(roles: Any, made: Conversion) -> None:
     """Take a role's own name for its key."""
     for key, role in roles.items():
-        made.put(("hub", "loadRoles", role.get("name", key)), {name: role[name] for name in role if name != "name"})
+        fields = dict(role or {})
+        made.put(("hub", "loadRoles", fields.pop("name", key)), fields)
 
 
 def _convert_config(config: Any, made: Conversion) -> None:
@@ -232,9 +261,20 @@ def _find_secret(section: str, trait: str, value: Any) -> str:
     """Return where a trait belongs that is secret, or nothing; the chart refuses it too."""
     if key := SECRET_TRAITS.get(f"{section}.{trait}"):
         return f"it is secret: put it into a Secret under {key} and name that in hub.existingSecret"
-    if isinstance(value, str) and trait.endswith(("secret", "password", "token")) and section != "DummyAuthenticator":
+    if remedy := OWN_TRAITS.get(f"{section}.{trait}"):
+        return remedy
+    if _holds_secret(trait, value) and section != "DummyAuthenticator":
         return "it is secret: put it into a Secret, and set it by hub.extraEnv and hub.extraConfig"
     return ""
+
+
+def _holds_secret(name: str, value: Any) -> bool:
+    """Return whether a text under a secret's name stands in a value, at any depth."""
+    if isinstance(value, Mapping):
+        return any(_holds_secret(str(key), each) or _holds_secret(name, each) for key, each in value.items())
+    if isinstance(value, list):
+        return any(_holds_secret(name, each) for each in value)
+    return isinstance(value, str) and name.lower().endswith(SECRET_ENDS)
 
 
 def _convert_https(https: Any, made: Conversion) -> None:
@@ -257,6 +297,14 @@ def _convert_https(https: Any, made: Conversion) -> None:
     made.tell("proxy.https", Fate.MOVED, "is tls here")
 
 
+def _end_tls_once(made: Conversion) -> None:
+    """Have TLS end before the proxy where an Ingress or an HTTPRoute speaks HTTP to it."""
+    ways = [key for key in ("ingress", "httpRoute") if made.values.get(key, {}).get("enabled")]
+    if ways and made.values.get("tls", {}).get("enabled") and made.values["tls"].get("type") != "offload":
+        made.values["tls"] = {"enabled": True, "type": "offload"}
+        made.tell("proxy.https.type", Fate.CHANGED, f"TLS ends before the proxy, because {ways[0]} is enabled")
+
+
 def _convert_policy_switch(enabled: Any, made: Conversion) -> None:
     """One component's switch cannot be turned off alone."""
     if not enabled:
@@ -271,6 +319,7 @@ SPECIAL = {
     "hub.loadRoles": _convert_roles,
     "hub.networkPolicy.enabled": _convert_policy_switch,
     "hub.services": _convert_services,
+    "singleuser.extraEnv": _convert_user_environment,
     "imagePullSecrets": _convert_pull_secrets,
     "proxy.chp.networkPolicy.enabled": _convert_policy_switch,
     "proxy.https": _convert_https,

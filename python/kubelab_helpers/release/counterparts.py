@@ -15,6 +15,7 @@ RENAMED = {
     "hub.networkPolicy.ingress": "networkPolicy.hub.extraIngress",
     "proxy.annotations": "proxy.chp.annotations",
     "proxy.chp.networkPolicy.egress": "networkPolicy.proxy.extraEgress",
+    "proxy.chp.networkPolicy.ingress": "networkPolicy.proxy.extraIngress",
     "proxy.labels": "proxy.chp.labels",
     "singleuser.networkPolicy.egress": "networkPolicy.singleuser.extraEgress",
     "singleuser.networkPolicy.ingress": "networkPolicy.singleuser.extraIngress",
@@ -95,6 +96,22 @@ SECRET_TRAITS = {
     "ConfigurableHTTPProxy.auth_token": "proxy-token",
 }
 """Traits that are secret, and their key in the Secret of hub.existingSecret."""
+
+SECRET_ENDS = ("secret", "secrets", "password", "passwords", "token", "tokens", "api_key", "apikey")
+"""How names end, in small letters, that secrets stand under."""
+
+OWN_TRAITS = {
+    "ConfigurableHTTPProxy.api_url": "the chart sets it",
+    "JupyterHub.base_url": "use hub.baseUrl",
+    "JupyterHub.db_url": "the chart sets it, by database",
+    "JupyterHub.load_roles": "use hub.loadRoles",
+    "JupyterHub.services": "use hub.services; each has its token in a Secret",
+    "JupyterHub.template_paths": "use hub.templatePaths",
+    "KubeSpawner.profile_list": "use singleuser.profileList",
+    "KubeSpawner.volume_mounts": "use singleuser.storage.extraVolumeMounts",
+    "KubeSpawner.volumes": "use singleuser.storage.extraVolumes",
+}
+"""Traits that the chart refuses, because it makes them itself, and what to use instead."""
 
 OTHER_DEFAULTS = {
     "hub.config.JupyterHub.authenticator_class": ("dummy", "native: people sign up, and an admin approves them"),

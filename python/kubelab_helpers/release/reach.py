@@ -92,6 +92,17 @@ SELF = {
 """A pod always reaches itself."""
 
 
+OUTWARD = {Origin.HUB: "hub", Origin.PROXY: "proxy", Origin.SERVER: "singleuser"}
+INWARD = {
+    Target.HUB: "hub",
+    Target.PROXY: "proxy",
+    Target.PROXY_API: "proxy",
+    Target.SERVER: "singleuser",
+    Target.NEIGHBOUR: "singleuser",
+}
+"""Where the values below networkPolicy have a component's own rules."""
+
+
 def plan_attempts(addresses: Mapping[Target, Address], policy: Mapping[str, Any]) -> tuple[Attempt, ...]:
     """Return every pair to try, by the values below `networkPolicy`; targets without an address are left out."""
     return tuple(
@@ -114,12 +125,10 @@ def decide(origin: Origin, target: Target, port: int, policy: Mapping[str, Any])
 
 
 def _has_own_rules(origin: Origin, target: Target, policy: Mapping[str, Any]) -> bool:
-    outward = {Origin.HUB: "hub", Origin.PROXY: "proxy", Origin.SERVER: "singleuser"}
-    inward = {Target.HUB: "hub", Target.SERVER: "singleuser", Target.NEIGHBOUR: "singleuser"}
     if origin is Origin.STRANGER and target in ELSEWHERE:
         return True
-    leaves = target in ELSEWHERE and policy.get(outward.get(origin, ""), {}).get("extraEgress")
-    return bool(leaves or policy.get(inward.get(target, ""), {}).get("extraIngress"))
+    leaves = target in ELSEWHERE and policy.get(OUTWARD.get(origin, ""), {}).get("extraEgress")
+    return bool(leaves or policy.get(INWARD.get(target, ""), {}).get("extraIngress"))
 
 
 def _lets_out(port: int, singleuser: Mapping[str, Any]) -> bool | None:

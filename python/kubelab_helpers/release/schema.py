@@ -33,9 +33,27 @@ def read_schema(chart: Path | None = None) -> dict[str, Any]:
 
 
 def generate_schema_json(chart: Path | None = None) -> str:
-    """Return the text of values.schema.json."""
-    source = (chart or default_chart()) / "values.schema.yaml"
-    return json.dumps(yaml.safe_load(source.read_text(encoding="utf-8")), indent=2) + "\n"
+    """Return the text of values.schema.json: the source, and what every default asks for."""
+    folder = chart or default_chart()
+    schema: dict[str, Any] = yaml.safe_load((folder / "values.schema.yaml").read_text(encoding="utf-8"))
+    require_defaults(schema, yaml.safe_load((folder / "values.yaml").read_text(encoding="utf-8")), schema)
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def require_defaults(node: dict[str, Any], defaults: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Have a key with a default be required, unless it may be null: Helm drops a key that a user sets to null.
+
+    So `hub.services: null` is refused by name, and does not reach a template or the hub as a key that is missing.
+    """
+    for key, child in node.get("properties", {}).items():
+        target = resolve(child, schema)
+        kinds = target.get("type", "")
+        if defaults.get(key) is None or "null" in kinds:
+            continue
+        node["required"] = list(dict.fromkeys([*node.get("required", []), key]))
+        # What is shared by `$ref` says for itself what it requires.
+        if "$ref" not in child and isinstance(defaults[key], Mapping):
+            require_defaults(child, defaults[key], schema)
 
 
 def generate_readme(chart: Path | None = None) -> str:

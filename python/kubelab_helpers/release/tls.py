@@ -18,7 +18,8 @@ from kubelab_helpers.release.deploy import COMPONENT, NAMESPACE, RELEASE
 from kubelab_helpers.result import Outcome, Reporter
 
 RENEWAL = f"{RELEASE}-tls-renewal"
-JOB_SECONDS = 180.0
+JOB_SECONDS = 300
+"""More than the Job's own deadline."""
 SERVED_SECONDS = 240.0
 """kubelet brings a changed Secret to its pods within a minute or two: its syncFrequency and the age of its cache."""
 
@@ -63,8 +64,12 @@ def read_certificate(pem: bytes, now: datetime) -> Certificate:
 
 
 def read_held(kubeconfig: Path) -> Held | None:
-    """Return what the Secret that the proxy mounts holds, or None when the release does not end TLS."""
+    """Return what the Secret that the proxy mounts holds, or None when the release does not end TLS.
+
+    BlockedError when the Secret is not there, KubelabError when it holds no certificate.
+    """
     from kubernetes import client
+    from kubernetes.client.exceptions import ApiException
 
     with api_client(kubeconfig) as api:
         selector = f"app.kubernetes.io/instance={RELEASE},{COMPONENT}=proxy"
@@ -73,7 +78,15 @@ def read_held(kubeconfig: Path) -> Held | None:
         if not volumes:
             return None
         name = volumes[0].secret.secret_name
-        secret: Any = client.CoreV1Api(api).read_namespaced_secret(name, NAMESPACE)
+        try:
+            secret: Any = client.CoreV1Api(api).read_namespaced_secret(name, NAMESPACE)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+            raise BlockedError(
+                f"the Secret {name}, which the proxy waits for, is not there",
+                next_step=f"make it: kubectl --namespace {NAMESPACE} create secret tls {name} --cert=FILE --key=FILE",
+            ) from error
     data: Mapping[str, str] = secret.data or {}
     pem = base64.b64decode(data.get("tls.crt", ""))
     try:
@@ -107,7 +120,10 @@ def rotate(kubeconfig: Path, address: str, reporter: Reporter) -> Certificate:
     reporter.start("served")
 
     def missing() -> str:
-        served = read_served(address)
+        try:
+            served = read_served(address)
+        except KubelabError as error:  # for a moment; it is asked again
+            return error.what
         return "" if served.serial == held.certificate.serial else f"still serial {served.serial}"
 
     wait_until_none(missing, SERVED_SECONDS, "the new certificate")
@@ -134,11 +150,14 @@ def _run_renewal(kubeconfig: Path) -> None:
             ) from error
         spec = api.sanitize_for_serialization(cron.spec.job_template.spec)
         spec["template"]["spec"]["containers"][0]["command"].append("--force")
+        # Gone by itself, also when nobody waits for it any more.
+        spec["ttlSecondsAfterFinished"] = JOB_SECONDS
         batch.create_namespaced_job(NAMESPACE, {"metadata": {"name": name}, "spec": spec})
 
         def missing() -> str:
             status = batch.read_namespaced_job(name, NAMESPACE).status
-            if status.failed:
+            # A pod of it that failed is tried again.
+            if any(each.type == "Failed" and each.status == "True" for each in status.conditions or ()):
                 raise KubelabError(
                     f"the job {name} failed", next_step=f"kubectl --namespace {NAMESPACE} logs job/{name}"
                 )

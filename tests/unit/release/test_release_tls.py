@@ -129,6 +129,18 @@ def test_a_hub_by_http_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tls.read_held(Path("kubeconfig")) is None
 
 
+def test_a_secret_that_is_not_there_yet_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cert-manager needs a moment, and a person may have forgotten it."""
+
+    def refuse(name: str, namespace: str) -> None:
+        raise ApiException(status=404, reason=f"{namespace}/{name}")
+
+    stand_in(monkeypatch, [VOLUME])
+    monkeypatch.setattr(Cluster, "read_namespaced_secret", staticmethod(refuse))
+    with pytest.raises(BlockedError, match="the Secret given, which the proxy waits for"):
+        tls.read_held(Path("kubeconfig"))
+
+
 def test_a_secret_without_a_certificate_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, [VOLUME], tls_crt=b"none")
     with pytest.raises(KubelabError, match="the Secret given holds no certificate"):

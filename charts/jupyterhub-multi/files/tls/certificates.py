@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-AUTHORITY_DAYS = 3650
+AUTHORITY_DAYS = 7300
+"""Twice what a certificate may be good for, so that a CA signs many."""
 SKEW = timedelta(hours=1)
 """How far another clock may be behind."""
 KEYS = {
@@ -35,7 +36,7 @@ class KeyPair:
 
 
 def make_authority(name: str, algorithm: str, now: datetime) -> KeyPair:
-    """Return a new authority, good for ten years; it signs servers and no other authority."""
+    """Return a new authority, good for twenty years; it signs servers and no other authority."""
     key = KEYS[algorithm]()
     named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -64,13 +65,20 @@ def issue(authority: KeyPair, hosts: Sequence[str], days: int, algorithm: str, n
     return _sign(builder, key, signing_key)
 
 
-def find_reason(certificate: bytes, hosts: Sequence[str], renew_before_days: int, now: datetime) -> str:
+def find_reason(
+    certificate: bytes, hosts: Sequence[str], algorithm: str, renew_before_days: int, now: datetime
+) -> str:
     """Return why a server's certificate should be made anew, or nothing."""
     try:
         found = x509.load_pem_x509_certificate(certificate)
     except ValueError:
         return "it cannot be read"
-    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return "it names no host"
+    if isinstance(found.public_key(), rsa.RSAPublicKey) != (algorithm == "RSA"):
+        return f"its key is not {algorithm}"
     if missing := [host for host in hosts if _alternative(host) not in names]:
         return f"it is not for {', '.join(missing)}"
     left = found.not_valid_after_utc - now

@@ -62,7 +62,8 @@ async def renew(secrets: Any, wanted: Mapping[str, Any], now: datetime, *, force
     held = await secrets.read(name)
     reason = "it was asked for" if force else "it is not there"
     if held and not force:
-        reason = find_reason(held.get(CERTIFICATE, b""), wanted["hosts"], wanted["renewBeforeDays"], now)
+        certificate = held.get(CERTIFICATE, b"")
+        reason = find_reason(certificate, wanted["hosts"], wanted["keyAlgorithm"], wanted["renewBeforeDays"], now)
     if not reason:
         return f"Secret {name}: good for longer, left alone"
     authority = await ensure_authority(secrets, wanted, now)

@@ -20,6 +20,10 @@ containers:
       - --api-port=8001
       - --default-target={{ include "kubelab.hub.url" . }}
       - --error-target={{ include "kubelab.hub.url" . }}{{ include "kubelab.hub.baseUrl" . }}hub/error
+      {{- if include "kubelab.tls.ends" . }}
+      # nginx has said who asks and how; what is added here the hub would take instead.
+      - --no-x-forward
+      {{- end }}
       {{- if .Values.debug.enabled }}
       - --log-level=debug
       {{- end }}

@@ -1,3 +1,9 @@
+{{- /* Kubernetes has such policies since 1.30; on an older one the release does without. */ -}}
+{{- define "kubelab.admissionPolicy.wanted" -}}
+{{- $known := semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}
+{{- if and .Values.security.admissionPolicy.enabled $known }}true{{ end }}
+{{- end }}
+
 {{- /* CEL; each rule with what it refuses. https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted */ -}}
 {{- define "kubelab.admissionPolicy.rules" -}}
 - expression: >-
@@ -7,6 +13,16 @@
   message: a pod of the hub shares no namespace of its node
 - expression: variables.volumes.all(each, !has(each.hostPath))
   message: a pod of the hub mounts no folder of its node
+- expression: >-
+    variables.volumes.all(each, has(each.configMap) || has(each.csi) || has(each.downwardAPI) || has(each.emptyDir) ||
+    has(each.ephemeral) || has(each.persistentVolumeClaim) || has(each.projected) || has(each.secret))
+  message: a pod of the hub mounts what the cluster keeps, and nothing of a server that is named in it
+- expression: >-
+    !(has(object.spec.securityContext) && has(object.spec.securityContext.runAsUser) &&
+    object.spec.securityContext.runAsUser == 0) &&
+    variables.containers.all(each, !has(each.securityContext) || !has(each.securityContext.runAsUser) ||
+    each.securityContext.runAsUser != 0)
+  message: a pod of the hub does not run as root
 - expression: >-
     variables.containers.all(each, !has(each.ports) ||
     each.ports.all(port, !has(port.hostPort) || port.hostPort == 0))

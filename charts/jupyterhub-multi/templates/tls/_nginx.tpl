@@ -3,7 +3,8 @@
 name: tls
 image: {{ include "kubelab.proxy.image" . }}
 imagePullPolicy: {{ .Values.images.pullPolicy }}
-command: [nginx, -e, stderr, -c, /etc/kubelab/nginx/nginx.conf]
+# By its path: Debian has it in sbin, which is on no path of the image.
+command: [/usr/sbin/nginx, -e, stderr, -c, /etc/kubelab/nginx/nginx.conf]
 ports:
   - name: https
     containerPort: 8443

@@ -14,6 +14,12 @@
 {{- if ge (int $v.tls.renewBeforeDays) (int $v.tls.days) }}
 {{- $errors = append $errors (printf "tls.renewBeforeDays (%d) is not less than tls.days (%d): every certificate would be made anew at once; lower it." (int $v.tls.renewBeforeDays) (int $v.tls.days)) }}
 {{- end }}
+{{- if and (include "kubelab.tls.ends" .) (or $v.ingress.enabled $v.httpRoute.enabled) }}
+{{- $errors = append $errors "TLS ends in the proxy's pod, and an Ingress or HTTPRoute speaks HTTP to it, which would lead back to itself for ever: set tls.type to offload, or tls.enabled to false." }}
+{{- end }}
+{{- if and $v.tls.secretName (not (has $v.tls.type (list "secret" "certManager"))) }}
+{{- $errors = append $errors (printf "tls.secretName names a Secret, and tls.type %s would write its own into it or ignore it: set tls.type to secret, or drop tls.secretName." $v.tls.type) }}
+{{- end }}
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.gateway.name) }}
 {{- $errors = append $errors "httpRoute.enabled needs the Gateway it belongs to: set httpRoute.gateway.name." }}
 {{- end }}

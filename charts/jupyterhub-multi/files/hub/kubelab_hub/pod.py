@@ -14,7 +14,7 @@ def configure_pod(c: Any, settings: Settings) -> None:
     singleuser = settings["singleuser"]
     c.KubeSpawner.pod_name_template = singleuser["podNameTemplate"]
     c.KubeSpawner.events_enabled = singleuser["events"]
-    c.KubeSpawner.extra_labels = {"app.kubernetes.io/instance": settings["instance"], **singleuser["extraLabels"]}
+    c.KubeSpawner.extra_labels = {**singleuser["extraLabels"], "app.kubernetes.io/instance": settings["instance"]}
     c.KubeSpawner.extra_annotations = singleuser["extraAnnotations"]
     c.KubeSpawner.init_containers = singleuser["initContainers"]
     c.KubeSpawner.extra_containers = singleuser["extraContainers"]

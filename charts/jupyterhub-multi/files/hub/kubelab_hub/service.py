@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from kubelab_hub.settings import stop
 
 if TYPE_CHECKING:
     from kubelab_hub.settings import Settings
 
 HUB_PORT = 8081
+NAMES_SECONDS = 60
 PAGES = "/etc/kubelab/pages"
 DATABASE = "sqlite:////srv/jupyterhub/jupyterhub.sqlite"
 
@@ -45,7 +49,21 @@ def configure_service(c: Any, settings: Settings) -> None:
 def by_address(url: str) -> str:
     """Return the URL with its Service's address, which stays as long as the Service: servers may ask for no names."""
     parts = urlsplit(url)
-    return parts._replace(netloc=f"{socket.gethostbyname(parts.hostname or '')}:{parts.port}").geturl()
+    address = look_up(parts.hostname or "")
+    host = f"[{address}]" if ":" in address else address
+    return parts._replace(netloc=f"{host}:{parts.port}").geturl()
+
+
+def look_up(name: str) -> str:
+    """Return a name's address; a network may let a new pod ask only seconds after its start."""
+    deadline = time.monotonic() + NAMES_SECONDS
+    while True:
+        try:
+            return str(socket.getaddrinfo(name, None)[0][4][0])
+        except socket.gaierror as error:
+            if time.monotonic() > deadline:
+                stop(f"the name {name} has no address ({error}); look at the cluster's DNS and restart the hub")
+            time.sleep(1)
 
 
 LIMITS = {
