@@ -5,9 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from itertools import pairwise
 from subprocess import PIPE, Popen
-from threading import Event, Thread
 
 import pytest
 import requests
@@ -15,6 +13,7 @@ import requests
 from .hub import HubSession
 from .kernel import open_kernel
 from .lab import ROOT, Lab, kubelab_argv, read_answer, read_lab, run_kubelab
+from .watch import keep_asking
 
 pytestmark = pytest.mark.skipif(
     not read_lab().address.startswith("https"), reason="the hub is reached by HTTP: `make e2e-tls` has one by HTTPS"
@@ -64,45 +63,29 @@ def test_a_new_certificate_cuts_nobody_off(lab: Lab, ada: HubSession) -> None:
     """A kernel's WebSocket is used all the while, the hub is asked five times a second, and the serial is another."""
     before = read_answer(run_kubelab("tls", "status", "-o", "json"))
     assert before["well"]
-    answered, failures = [time.monotonic()], []
-    ended = Event()
-
-    def ask() -> None:
-        while not ended.wait(0.2):
-            try:
-                requests.get(f"{lab.address}/hub/health", timeout=5).raise_for_status()
-            except requests.RequestException as error:
-                failures.append(str(error))
-            else:
-                answered.append(time.monotonic())
-
     argv = kubelab_argv("tls", "rotate", "-o", "json")
-    with open_kernel(ada) as kernel, Popen(argv, cwd=ROOT, stdout=PIPE, stderr=PIPE, text=True) as rotating:
-        asking = Thread(target=ask)
-        asking.start()
-        cells = 0
-        try:
-            deadline = time.monotonic() + ROTATION_SECONDS
-            while rotating.poll() is None and time.monotonic() < deadline:
-                # The same channel each time, and the same kernel behind it.
-                cells += 1
-                code = "cells = cells + 1 if 'cells' in globals() else 1; print(cells)"
-                assert kernel.run(code).stdout == f"{cells}\n"
-                time.sleep(1)
-        finally:
-            ended.set()
-            asking.join()
-            answered.append(time.monotonic())
-            if rotating.poll() is None:
-                rotating.kill()
-        assert rotating.returncode == 0, rotating.stderr.read() if rotating.stderr else ""
+    cells = 0
+    with (
+        open_kernel(ada) as kernel,
+        keep_asking(lambda: requests.get(f"{lab.address}/hub/health", timeout=5)) as watch,
+        Popen(argv, cwd=ROOT, stdout=PIPE, stderr=PIPE, text=True) as rotating,
+    ):
+        deadline = time.monotonic() + ROTATION_SECONDS
+        while rotating.poll() is None:
+            assert time.monotonic() < deadline
+            # The same channel each time, and the same kernel behind it.
+            cells += 1
+            code = "cells = cells + 1 if 'cells' in globals() else 1; print(cells)"
+            assert kernel.run(code).stdout == f"{cells}\n"
+            time.sleep(1)
+        assert rotating.returncode == 0, rotating.communicate()[1]
     assert cells > 3
     after = read_answer(run_kubelab("tls", "status", "-o", "json"))
     assert after["well"]
     assert after["served"]["serial"] != before["served"]["serial"]
-    assert failures == []
-    gaps = [later - earlier for earlier, later in pairwise(answered)]
-    print(f"{len(answered)} answers, {cells} cells; the longest wait for an answer: {max(gaps):.2f} s")
-    assert max(gaps) < 2
+    gap = watch.longest_gap_seconds
+    print(f"{len(watch.answered)} answers, {cells} cells; the longest wait for an answer: {gap:.2f} s")
+    assert watch.failures == []
+    assert gap < 2
     # Who trusted the CA before need not do anything.
     assert requests.get(f"{lab.address}/hub/health", timeout=10, verify=str(lab.authority)).ok
