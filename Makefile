@@ -64,6 +64,7 @@ hosts: $(VENV)/installed ## kubelab-host on hosts of its own, the quick part
 	$(PYTEST) tests/hosts -m "not slow"
 
 test-hosts: $(VENV)/installed ## All on hosts: upgrade, high availability, faults at every step (an hour)
+	$(BIN)/python -m tests.hosts.parts
 	$(PYTEST) tests/hosts
 
 lifecycle: $(VENV)/installed ## The lab taken down, interrupted, killed and brought back (10 minutes)
