@@ -1,4 +1,4 @@
-"""`python -m tests.hosts.parts`: gets what these tests take from the cache of parts, before any of their clocks runs."""
+"""`python -m tests.hosts.parts`: gets what these tests take from the cache, before any of their clocks runs."""
 
 from __future__ import annotations
 
