@@ -7,6 +7,7 @@ import json
 import platform
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,16 @@ class Catalog:
 def load_catalog(path: Path | None = None, arch: str | None = None) -> Catalog:
     """Read and validate the catalogue; InvalidInputError says where it is wrong. `arch`: by default this machine's."""
     arch = arch or architecture()
-    source = path or resources.path("host-setup/artifacts.yaml")
+    return _read_catalog(path, arch) if path else _own_catalog(arch)
+
+
+@cache
+def _own_catalog(arch: str) -> Catalog:
+    """Return kubelab's own, which is read once: checking it against its schema takes a tenth of a second."""
+    return _read_catalog(resources.path("host-setup/artifacts.yaml"), arch)
+
+
+def _read_catalog(source: Path, arch: str) -> Catalog:
     data = read_valid(source, resources.path("host-setup/artifacts.schema.json"))
     artifacts = {each.name: each for each in _read_artifacts(data["artifacts"], data["versions"], arch)}
     catalog = Catalog(artifacts, _listed(data["versions"]).get("kubernetes", ()), arch)

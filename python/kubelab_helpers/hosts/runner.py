@@ -56,6 +56,25 @@ class ContainerRunner:
         return require_success(self.run(command), self.name)
 
 
+class RememberingRunner:
+    """Asks a host each question once: for a preview, during which nothing on it changes."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.name = runner.name
+        self._runner = runner
+        self._answers: dict[Command, Completed] = {}
+
+    def run(self, command: Command) -> Completed:
+        """Return the answer of the first time, or ask."""
+        if command not in self._answers:
+            self._answers[command] = self._runner.run(command)
+        return self._answers[command]
+
+    def check(self, command: Command) -> Completed:
+        """Do the same and require status 0."""
+        return require_success(self.run(command), self.name)
+
+
 def run_process(actual: Command, asked: Command, where: str, *, own_session: bool = False) -> Completed:
     """Run `actual` on this machine to its end, as what carries `asked` to `where`.
 

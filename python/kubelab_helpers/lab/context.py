@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from kubelab_helpers.cluster.nodes import NodeContainer, PublishedPort, containe
 from kubelab_helpers.cluster.registry_secrets import RegistrySecrets, obtain_secrets
 from kubelab_helpers.cluster.spec import HostSpec, LabSpec
 from kubelab_helpers.hosts.distribution import load_distributions
-from kubelab_helpers.hosts.runner import ContainerRunner, LocalRunner, Runner
+from kubelab_helpers.hosts.runner import ContainerRunner, LocalRunner, RememberingRunner, Runner
 from kubelab_helpers.hosts.spec import LocalImage, LocalProgram, NodeSpec, RegistryMirror
 from kubelab_helpers.hosts.ssh import SshRunner
 from kubelab_helpers.hosts.steps.runtime import program_paths
@@ -66,6 +67,8 @@ class Lab:
     ignored: tuple[str, ...] = ()
     """Findings of `kubelab-host check`, by id, that are passed over."""
     _runners: dict[str, Runner] = field(default_factory=dict)
+    _parts: dict[str, dict[str, Path]] = field(default_factory=dict)
+    """What `parts` found, by the version of Kubernetes: an upgrade works with two."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -154,9 +157,18 @@ class Lab:
         return tuple(self.artifact(name) for name in PARTS)
 
     def parts(self) -> dict[str, Path]:
-        """Return every part's path by its plain name, fetching what is missing."""
-        found = self.store.fetch(self.part_names, self.reporter)
-        return {name: found[self.artifact(name)] for name in PARTS}
+        """Return every part's path by its plain name, fetching what is missing; looked for once."""
+        version = self.spec.kubernetes_version
+        if version not in self._parts:
+            found = self.store.fetch(self.part_names, self.reporter)
+            self._parts[version] = {name: found[self.artifact(name)] for name in PARTS}
+        return self._parts[version]
+
+    def reading(self) -> Lab:
+        """Return this lab for a preview: each host is asked each question once, because nothing changes meanwhile."""
+        reading = copy(self)
+        reading._runners = {host.name: RememberingRunner(self.runner(host)) for host in self.spec.hosts}
+        return reading
 
     def artifact(self, name: str) -> str:
         """Return the artifact that a part is in this lab's version of Kubernetes; InvalidInputError if not carried."""

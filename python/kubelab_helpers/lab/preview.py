@@ -37,6 +37,7 @@ class Preview:
 
 def preview_cluster(lab: Lab) -> list[Preview]:
     """Return what `kubelab cluster apply` would change now, stage by stage and host by host."""
+    lab = lab.reading()
     if lab.spec.has_containers and not engine.is_running():
         return [Preview("engine", ("install Docker if it is missing, and start it",)), Preview("everything else", None)]
     missing = lab.store.missing(lab.part_names)
@@ -52,6 +53,7 @@ def preview_cluster(lab: Lab) -> list[Preview]:
 
 def preview_join(lab: Lab) -> list[Preview]:
     """Return what `kubelab-host join` would change now on this host, the last one of the lab. Missing parts hide it."""
+    lab = lab.reading()
     missing = lab.store.missing(lab.part_names)
     parts = Preview("parts", tuple(f"make {name}" for name in missing))
     if missing:

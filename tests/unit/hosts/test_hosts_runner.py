@@ -14,7 +14,7 @@ import pytest
 from kubelab_helpers.errors import ExitStatus, KubelabError
 from kubelab_helpers.hosts import runner as runners
 from kubelab_helpers.hosts.command import Command, CommandError, CommandTimeoutError, upload, write_file
-from kubelab_helpers.hosts.runner import ContainerRunner, LocalRunner
+from kubelab_helpers.hosts.runner import ContainerRunner, LocalRunner, RememberingRunner
 
 TOKEN = "abcdef.0123456789abcdef"
 
@@ -22,6 +22,17 @@ TOKEN = "abcdef.0123456789abcdef"
 def test_output_status_and_input() -> None:
     done = LocalRunner().run(Command(("sh", "-c", "cat; echo err >&2; exit 3"), stdin=b"in"))
     assert (done.status, done.stdout, done.error_text) == (3, b"in", "err\n")
+
+
+def test_a_preview_asks_each_question_once(tmp_path: Path) -> None:
+    """Another input is another question; a failure is remembered as well."""
+    remembering = RememberingRunner(LocalRunner())
+    count = Command(("sh", "-c", f"cat >> {tmp_path}/asked; wc -c < {tmp_path}/asked; exit 1"), stdin=b"1")
+    assert [remembering.run(count).text for _ in range(3)] == ["1\n"] * 3
+    assert remembering.run(dataclasses.replace(count, stdin=b"22")).text == "3\n"
+    with pytest.raises(CommandError):
+        remembering.check(count)
+    assert remembering.name == "localhost"
 
 
 def test_a_command_without_input_reads_none() -> None:
