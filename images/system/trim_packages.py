@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import compileall
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,23 +19,45 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 SOURCES = {".c", ".cpp", ".map", ".pxd", ".pyx"}
+IMPORTED_TESTS = re.compile(r"^\s*(?:from|import)\s+((?:\w+\.)+tests(?:\.\w+)+)", re.MULTILINE)
 ELF = b"\x7fELF"
 
 
 def remove_unused(packages: Path) -> int:
     """Remove tests and sources below site-packages; return the bytes that went."""
-    freed = 0
+    freed, needed = 0, find_needed_tests(packages)
     for folder, names, files in os.walk(packages):
         here = Path(folder)
         # A top-level `tests` would be a package of that name.
         for name in [name for name in names if name == "tests" and here != packages]:
-            freed += sum(each.lstat().st_size for each in (here / name).rglob("*") if each.is_file())
-            shutil.rmtree(here / name)
+            freed += remove_tests(here / name, needed)
             names.remove(name)
         for name in files:
             if Path(name).suffix in SOURCES:
                 freed += (here / name).lstat().st_size
                 (here / name).unlink()
+    return freed
+
+
+def find_needed_tests(packages: Path) -> set[Path]:
+    """Return the modules below a `tests` that a module outside of one imports: numpy 2.2's numpy.testing does."""
+    outside = (file for file in packages.rglob("*.py") if "tests" not in file.relative_to(packages).parts)
+    names = {name for file in outside for name in IMPORTED_TESTS.findall(file.read_text(errors="replace"))}
+    return {packages.joinpath(*name.split(".")).with_suffix(".py") for name in names}
+
+
+def remove_tests(folder: Path, needed: set[Path]) -> int:
+    """Remove a package's tests, but for needed modules and what makes them a package; return the bytes that went."""
+    kept = {file for file in needed if folder in file.parents}
+    kept |= {parent / "__init__.py" for file in kept for parent in file.parents if folder in (parent, *parent.parents)}
+    freed = 0
+    for file in [each for each in folder.rglob("*") if not each.is_dir() or each.is_symlink()]:
+        if file not in kept:
+            freed += file.lstat().st_size
+            file.unlink()
+    for each in sorted((each for each in (folder, *folder.rglob("*")) if each.is_dir()), reverse=True):
+        if not any(each.iterdir()):
+            each.rmdir()
     return freed
 
 
