@@ -23,13 +23,17 @@ def verify(
     outside: Annotated[
         str | None, typer.Option("--outside", help="An address of the internet to try, as HOST:PORT.")
     ] = None,
+    metadata: Annotated[
+        bool, typer.Option("--metadata", help="Try a cloud's metadata address too, on a machine of a cloud.")
+    ] = False,
     file: FileOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Try every pair that must and that must not connect, and print the matrix. Exit status 1 when one is wrong.
 
     Connections start in the hub, the proxy, a pod with a user's labels and a pod of another namespace; the pods are
-    removed at the end. A word in brackets proves nothing, because nothing answers there: metadata without a cloud.
+    removed at the end. A word in brackets proves nothing, because nothing answers there. Nothing is sent out of the
+    cluster unless it is asked for.
 
     Example: kubelab policy verify
     Example: kubelab policy verify --outside 192.0.2.1:443 -o json
@@ -42,7 +46,7 @@ def verify(
 
     address = parse_address(outside) if outside else None
     with render.ProgressReporter() as reporter:
-        verdicts = verify_policies(Lab(describe_lab(file), FOLDER, reporter), address)
+        verdicts = verify_policies(Lab(describe_lab(file), FOLDER, reporter), address, metadata=metadata)
     failed = find_failed(verdicts)
     if output is Output.JSON:
         render.print_json({"ok": not failed, "connections": [as_data(each) for each in verdicts]})

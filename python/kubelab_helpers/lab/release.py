@@ -64,7 +64,7 @@ def install_chart(lab: Lab) -> tuple[Outcome, str]:
     return outcome, detail
 
 
-def verify_policies(lab: Lab, outside: Address | None) -> list[Verdict]:
+def verify_policies(lab: Lab, outside: Address | None, *, metadata: bool = False) -> list[Verdict]:
     """Try the release's network policies by real connections; BlockedError where the values have switched them off."""
     defaults = read_document(resources.path(CHART) / "values.yaml").values
     values = merge(defaults, values_of(lab))
@@ -74,7 +74,10 @@ def verify_policies(lab: Lab, outside: Address | None) -> list[Verdict]:
             next_step="switch it on in the chart's values of kubelab.yaml, and run `kubelab up`",
         )
     tls = values["tls"]["enabled"] and values["tls"]["type"] != "offload"
-    return reach_trial.verify_policies(lab.kubeconfig, values["networkPolicy"], lab.reporter, outside=outside, tls=tls)
+    policy = values["networkPolicy"]
+    return reach_trial.verify_policies(
+        lab.kubeconfig, policy, lab.reporter, outside=outside, metadata=metadata, tls=tls
+    )
 
 
 def wait_until_healthy(lab: Lab) -> tuple[Outcome, str]:

@@ -77,13 +77,14 @@ def verify_policies(
     reporter: Reporter,
     *,
     outside: Address | None = None,
+    metadata: bool = False,
     tls: bool = False,
 ) -> list[Verdict]:
     """Try every pair that must and must not connect, and return how each went.
 
-    `policy`: the release's values below networkPolicy. `outside`: an address of the internet; without one nothing is
-    sent there. `tls`: whether the proxy's pod ends TLS. The pods that this needs are removed at its end.
-    BlockedError unless hub and proxy are ready.
+    `policy`: the release's values below networkPolicy. `outside`: an address of the internet, and `metadata`: a cloud's
+    metadata address; without them nothing is sent out of the cluster. `tls`: whether the proxy's pod ends TLS. The pods
+    that this needs are removed at its end. BlockedError unless hub and proxy are ready.
     """
     from kubernetes import client
 
@@ -94,6 +95,8 @@ def verify_policies(
         with stand_ins(core, hub) as pods:
             reporter.finish("pods", Outcome.CHANGED, f"{len(pods)} run")
             addresses = _find_addresses(core, hub, proxy, pods, tls=tls)
+            if metadata:
+                addresses[Target.METADATA] = Address(METADATA_ADDRESS, 80)
             if outside:
                 addresses[Target.INTERNET] = outside
             attempts = plan_attempts(addresses, policy)
@@ -141,7 +144,6 @@ def _find_addresses(core: Any, hub: Any, proxy: Any, pods: Mapping[str, str], *,
         Target.NAMES: Address(names, 53),
         Target.API_SERVER: Address(api, 443),
         Target.KUBELET: Address(hub.status.host_ip, KUBELET_PORT),
-        Target.METADATA: Address(METADATA_ADDRESS, 80),
     }
 
 
