@@ -86,10 +86,15 @@ class Lab:
         return self.folder / "hub-ca.crt"
 
     @property
+    def ends_tls(self) -> bool:
+        """Whether the proxy's pod ends TLS; with `offload` somebody before it does."""
+        tls = self.spec.values.get("tls", {})
+        return bool(tls.get("enabled")) and tls.get("type") != "offload"
+
+    @property
     def hub_address(self) -> str:
         """Where a person finds the hub: a published port of this machine, or a node port of a host elsewhere."""
-        tls = self.spec.values.get("tls", {})
-        encrypted = bool(tls.get("enabled")) and tls.get("type") != "offload"
+        encrypted = self.ends_tls
         scheme = "https" if encrypted else "http"
         host = self.control_plane
         if host.is_container:

@@ -12,7 +12,7 @@ from kubelab_helpers.release.tls import Certificate, Held
 
 
 def describe_tls(lab: Lab) -> dict[str, Any]:
-    """Return what kubelab knows of the hub's TLS: every name and address by which people come, and the port they use.
+    """Return kubelab.yaml's values of `tls`, with every name and address by which people come, and the port they use.
 
     The names that kubelab.yaml gives stand first.
     """
@@ -20,7 +20,7 @@ def describe_tls(lab: Lab) -> dict[str, Any]:
     nodes = [each for host in lab.spec.hosts for each in (lab.spec.address_of(host.name), host.public_address) if each]
     hosts = list(dict.fromkeys([*given.get("hosts", []), "localhost", "127.0.0.1", *nodes]))
     port = {"redirectPort": lab.spec.ports.https} if lab.control_plane.is_container else {}
-    return {"hosts": hosts, **port, **{key: given[key] for key in given if key == "redirectPort"}}
+    return {**port, **given, "hosts": hosts}
 
 
 def read_tls(lab: Lab) -> tuple[Held, Certificate]:

@@ -29,7 +29,7 @@ def values_of(lab: Lab) -> dict[str, Any]:
     family = notebook_family(lab)
     own = deploy.chart_values(catalog, pythons_of(lab), digests_of(lab), api_addresses, family=family)
     values = merge(own, lab.spec.values)
-    values["tls"] = {**values.get("tls", {}), **describe_tls(lab)}
+    values["tls"] = describe_tls(lab)
     if lab.spec.registry.authentication:
         values = deploy.with_pull_secret(values)
     validate_values(values)
@@ -67,16 +67,14 @@ def install_chart(lab: Lab) -> tuple[Outcome, str]:
 def verify_policies(lab: Lab, outside: Address | None, *, metadata: bool = False) -> list[Verdict]:
     """Try the release's network policies by real connections; BlockedError where the values have switched them off."""
     defaults = read_document(resources.path(CHART) / "values.yaml").values
-    values = merge(defaults, values_of(lab))
-    if not values["networkPolicy"]["enabled"]:
+    policy = merge(defaults, values_of(lab))["networkPolicy"]
+    if not policy["enabled"]:
         raise BlockedError(
             "networkPolicy.enabled is false: there is nothing to verify",
             next_step="switch it on in the chart's values of kubelab.yaml, and run `kubelab up`",
         )
-    tls = values["tls"]["enabled"] and values["tls"]["type"] != "offload"
-    policy = values["networkPolicy"]
     return reach_trial.verify_policies(
-        lab.kubeconfig, policy, lab.reporter, outside=outside, metadata=metadata, tls=tls
+        lab.kubeconfig, policy, lab.reporter, outside=outside, metadata=metadata, tls=lab.ends_tls
     )
 
 

@@ -17,6 +17,9 @@ METADATA_ADDRESS = "169.254.169.254"
 HUB_PORT, PROXY_PORT, PROXY_TLS_PORT, PROXY_API_PORT, SERVER_PORT, STRANGER_PORT = 8081, 8000, 8443, 8001, 8888, 8080
 KUBELET_PORT = 10250
 
+WORDS = {"open", "refused", "timeout", "unreachable"}
+"""What a pod says of a connection that it could try."""
+
 
 class Origin(StrEnum):
     """Who asks."""
@@ -150,8 +153,7 @@ def parse_address(text: str) -> Address:
 def judge(attempt: Attempt, said: str) -> Verdict:
     """Return how it went: what is allowed must open, what is denied must be dropped or refused on the way."""
     opened = said == "open"
-    known = said in {"open", "refused", "timeout", "unreachable"}
-    return Verdict(attempt, said, ok=known and attempt.allowed in {opened, None})
+    return Verdict(attempt, said, ok=said in WORDS and attempt.allowed in {opened, None})
 
 
 def weigh(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -179,7 +181,7 @@ def _cell(verdict: Verdict | None) -> str:
         return "-"
     word = "open" if verdict.said == "open" else "closed"
     if not verdict.ok:
-        return f"! {word if verdict.said in {'open', 'refused', 'timeout', 'unreachable'} else verdict.said}"
+        return f"! {word if verdict.said in WORDS else verdict.said}"
     return word if verdict.proves else f"({word})"
 
 
